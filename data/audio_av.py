@@ -79,7 +79,9 @@ class AvSource:
         try:
             frame = next(self._frames, None)
             self._finished = frame is None
-            return [part.to_ndarray().T for part in self._resampler.resample(frame)]
+            return [
+                part.to_ndarray().T.astype(np.float32, copy=False) for part in self._resampler.resample(frame)
+            ]
         except (*self._errors, ValueError) as error:
             raise AudioError(f"{self._name}: damaged ({_reason(error)})") from error
 

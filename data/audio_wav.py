@@ -138,15 +138,15 @@ class WavPipe:
 def _decode(raw: bytes, subtype: str) -> Samples:
     """Samples as float32, scaled as libsndfile scales them: full scale is 2 ** (bits - 1)."""
     if subtype == "PCM_U8":
-        return (np.frombuffer(raw, np.uint8).astype(np.float32) - 128) / 128
+        return (np.frombuffer(raw, np.uint8).astype(np.float32) - 128) * np.float32(2**-7)
     if subtype == "PCM_16":
-        return np.frombuffer(raw, "<i2").astype(np.float32) / 2**15
+        return np.frombuffer(raw, "<i2").astype(np.float32) * np.float32(2**-15)
     if subtype == "PCM_24":
         wide = np.zeros((len(raw) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
-        return wide.view("<i4")[:, 0].astype(np.float32) / 2**31
+        return wide.view("<i4")[:, 0].astype(np.float32) * np.float32(2**-31)
     if subtype == "PCM_32":
-        return np.frombuffer(raw, "<i4").astype(np.float32) / 2**31
+        return np.frombuffer(raw, "<i4").astype(np.float32) * np.float32(2**-31)
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which the reader reports
         return np.frombuffer(raw, "<f4" if subtype == "FLOAT" else "<f8").astype(np.float32)
 

@@ -93,9 +93,9 @@ class AudioWriter:
         self._partial: Path | None = None
         self._file: soundfile.SoundFile | None = None
         self._pipe: BinaryIO | None = None
+        self._limit: int | None = None
         if str(path) == "-":
             self._subtype = self._check_subtype(subtype, "PCM_16", PIPE_SUBTYPES)
-            self._limit = None
             self._open_pipe(sample_rate)
         else:
             self._open_file(Path(path), sample_rate, subtype)
@@ -187,7 +187,6 @@ class AudioWriter:
         else:
             allowed = tuple(s for s in (*_BITS, *_FLOATS) if soundfile.check_format(container, s))
         self._subtype = self._check_subtype(subtype, default, allowed)
-        self._limit = None
         if container == "WAV":
             width = _BITS.get(self._subtype, 64 if self._subtype == "DOUBLE" else 32) // 8
             self._limit = _MAX_WAV_BYTES // (width * self._channels)

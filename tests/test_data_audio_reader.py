@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+
 from mynah.data import audio
 from mynah.data.errors import AudioError
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mynah.data.audio import Resampler, resample, resample_blocks, resampled_length
 from mynah.data.errors import AudioError
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from mynah.data import audio
 from mynah.data.audio_writer import FORMATS
 from mynah.data.errors import AudioError

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mynah.data import audio
 from mynah.data.errors import AudioError, MynahError
 from mynah.data.manifest import Recording, assign_splits, read_manifest

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from mynah.data import metrics
 from mynah.data.errors import AudioError, MynahError
 from mynah.data.stft import mel_filterbank, stft_magnitude

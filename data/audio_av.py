@@ -32,7 +32,7 @@ class AvSource:
         av.logging.set_level(av.logging.PANIC)  # the errors raised here say it once, and with the name
         self._name = name
         self._errors = (av.error.FFmpegError, OSError, EOFError)
-        self._file = open(path, "rb")
+        self._file = open(path, "rb")  # noqa: SIM115 - closed in close()
         self._container: Any = None
         try:
             self._container = av.open(self._file, options=_OPTIONS)

@@ -141,7 +141,7 @@ class AudioReader:
             status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
                 raise AudioError(f"{self.name}: is a folder, expected a sound file")
-            file = open(path, "rb")
+            file = open(path, "rb")  # noqa: SIM115 - may be a pipe that stays open
         except OSError as error:
             raise AudioError(f"{self.name}: cannot be read ({error.strerror})") from error
         except ValueError as error:

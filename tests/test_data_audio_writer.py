@@ -171,18 +171,22 @@ def test_bad_blocks_leave_no_file(tmp_path, block, message):
 
 
 def test_wrong_length_leaves_no_file(tmp_path):
-    with pytest.raises(AudioError, match="20000 samples were written, 30000 were promised"):
-        with audio.AudioWriter(tmp_path / "a.wav", 16_000, 2, length=30_000) as writer:
-            writer.write(NOISE)
+    with (
+        pytest.raises(AudioError, match="20000 samples were written, 30000 were promised"),
+        audio.AudioWriter(tmp_path / "a.wav", 16_000, 2, length=30_000) as writer,
+    ):
+        writer.write(NOISE)
     assert not list(tmp_path.iterdir())
 
 
 def test_wav_beyond_4_gib_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("mynah.data.audio_writer._MAX_WAV_BYTES", 100_000)
-    with pytest.raises(AudioError, match=r"holds at most 4 GiB; name it \.flac"):
-        with audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer:
-            writer.write(NOISE)
-            writer.write(NOISE)
+    with (
+        pytest.raises(AudioError, match=r"holds at most 4 GiB; name it \.flac"),
+        audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer,
+    ):
+        writer.write(NOISE)
+        writer.write(NOISE)
     assert not list(tmp_path.iterdir())
 
 
@@ -234,11 +238,13 @@ def test_full_disk_is_named(tmp_path, monkeypatch):
     def no_space(*_args, **_kwargs):
         raise soundfile.LibsndfileError(2)
 
-    with pytest.raises(AudioError, match=r"a\.wav: cannot be written \(No space left on device\)"):
-        with audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer:
-            monkeypatch.setattr(soundfile.SoundFile, "write", no_space)
-            monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
-            writer.write(NOISE)
+    with (
+        pytest.raises(AudioError, match=r"a\.wav: cannot be written \(No space left on device\)"),
+        audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer,
+    ):
+        monkeypatch.setattr(soundfile.SoundFile, "write", no_space)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
+        writer.write(NOISE)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,71 @@
+"""A model folder: `config.json`, `model.safetensors`, `card.md`; written then renamed, never pickled."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..data.errors import CheckpointError
+from .config import CodecConfig
+
+SHIPPED = Path(__file__).parent / "weights"
+
+
+def save(folder: Path, config: CodecConfig, tensors: dict[str, Tensor]) -> None:
+    """Write config and weights; floating-point tensors are stored as fp16 (shipped size, and what is measured)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {k: v.detach().cpu().to(torch.float16 if v.is_floating_point() else v.dtype) for k, v in tensors.items()}
+    temporary = folder / "model.safetensors.part"
+    save_file({k: v.contiguous() for k, v in half.items()}, temporary)
+    os.replace(temporary, folder / "model.safetensors")
+    config.save(folder)
+
+
+def load(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
+    """Config and fp32 weights of a folder; CheckpointError says what is missing or damaged."""
+    config = CodecConfig.load(folder)
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: not readable weights ({error})") from None
+    return config, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the files that decide the codec's output, hexadecimal: the codec's identity in its files."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "model.safetensors", "tables.safetensors"):
+        path = folder / name
+        if path.exists():
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def resolve(name_or_folder: str | Path) -> Path:
+    """A folder given as such, or a shipped codec's name; anything else lists what there is."""
+    folder = Path(name_or_folder)
+    if (folder / "config.json").is_file():
+        return folder
+    shipped = SHIPPED / str(name_or_folder)
+    if (shipped / "config.json").is_file():
+        return shipped
+    names = sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))
+    raise CheckpointError(
+        f"{str(name_or_folder)!r} is neither a shipped codec ({', '.join(names) or 'none'}) nor a folder with config.json"
+    )
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
+    """Load tensors into a network; CheckpointError names the first that is missing, extra or misshapen."""
+    own = network.state_dict()
+    for name in sorted(set(own) | set(tensors)):
+        if name not in tensors or name not in own or own[name].shape != tensors[name].shape:
+            found = tuple(tensors[name].shape) if name in tensors else "nothing"
+            wanted = tuple(own[name].shape) if name in own else "nothing"
+            raise CheckpointError(f"{folder}: tensor {name} is {found}, config.json asks for {wanted}")
+    network.load_state_dict(tensors)

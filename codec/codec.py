@@ -1,0 +1,185 @@
+"""The codec as its users see it: waveforms of any rate and channels to codes and back, whole or streamed."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..data.errors import AudioError
+from . import checkpoint
+from .config import CodecConfig
+from .network import CodecNetwork, DecoderState, EncoderState
+
+BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
+
+
+class Encoded(NamedTuple):
+    """What `encode` returns and `decode` takes.
+
+    `codes` int64 [B * C, K, N] (channels are coded one by one); `sample_rate` Hz and `length` in samples per
+    channel of the original; `channels` C.
+    """
+
+    codes: Tensor
+    sample_rate: int
+    length: int
+    channels: int
+
+
+class Codec:
+    """A trained codec in evaluation mode.
+
+    Attributes:
+        config: its architecture.
+        network: its `CodecNetwork`.
+        weights_hash: SHA-256 of its folder, hexadecimal ("" for one that was never saved).
+        folder: where it was read from, or None.
+    """
+
+    def __init__(self, network: CodecNetwork, folder: Path | None = None):
+        self.network = network.eval().requires_grad_(False)
+        self.config: CodecConfig = network.config
+        self.folder = folder
+        self.weights_hash = checkpoint.weights_hash(folder) if folder else ""
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path = "mynah-16k", device: str = "cpu") -> "Codec":
+        """Load a shipped codec by name, or a folder with `config.json` and `model.safetensors`.
+
+        Raises:
+            CheckpointError: nothing there, or not a codec; the message lists the shipped names.
+        """
+        folder = checkpoint.resolve(name_or_folder)
+        config, tensors = checkpoint.load(folder)
+        network = CodecNetwork(config)
+        checkpoint.fill(network, tensors, folder)
+        return cls(network.to(device), folder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return self.network.encoder.output.weight.device
+
+    def codebooks_for(self, bitrate: float) -> int:
+        """Number of codebooks K of an offered bitrate in kbit/s; ValueError lists the offered ones."""
+        return self.config.codebooks_at(bitrate)
+
+    def frames_for(self, length: int) -> int:
+        """Frames N that code `length` samples at the codec's own rate: one more than they fill, for the delay."""
+        return math.ceil(length / self.config.hop_length) + 1
+
+    def encode(self, wav: Tensor | np.ndarray, sample_rate: int, bitrate: float = 3.0) -> Encoded:
+        """Waveform to codes.
+
+        Args:
+            wav: float [B, C, T] in [-1, 1], finite.
+            sample_rate: of `wav`, Hz; resampled to the codec's own with soxr where it differs.
+            bitrate: kbit/s per channel, one of `config.bitrates`.
+
+        Raises:
+            AudioError: wrong shape, no samples, NaN or infinity.
+            ValueError: a bitrate that is not offered.
+        """
+        n_codebooks = self.codebooks_for(bitrate)
+        wav = self.checked(wav)
+        length, channels = wav.shape[-1], wav.shape[1]
+        mono = resample(wav.flatten(0, 1), sample_rate, self.config.sample_rate)
+        hop = self.config.hop_length
+        frames = self.frames_for(mono.shape[-1])
+        padded = F.pad(mono, (0, frames * hop - mono.shape[-1])).unsqueeze(1)
+        state, codes = self.init_encode_state(len(mono)), []
+        for block in padded.split(BLOCK_FRAMES * hop, -1):
+            block_codes, state = self.encode_step(block, state, n_codebooks)
+            codes.append(block_codes)
+        return Encoded(torch.cat(codes, -1), sample_rate, length, channels)
+
+    def decode(self, encoded: Encoded | Tensor) -> Tensor:
+        """Codes to a waveform, float32 [B, C, T] in [-1, 1].
+
+        An `Encoded` gives back the original's rate, length and channels exactly; bare codes [B, K, N] give
+        [B, 1, (N - 1) * hop] at the codec's own rate.
+        """
+        codes = encoded.codes if isinstance(encoded, Encoded) else encoded
+        state, parts = self.init_decode_state(len(codes)), []
+        for block in codes.split(BLOCK_FRAMES, -1):
+            wav, state = self.decode_step(block, state)
+            parts.append(wav)
+        wav = torch.cat(parts, -1)[..., self.config.delay :]
+        if not isinstance(encoded, Encoded):
+            return wav
+        own_length = resampled_length(encoded.length, encoded.sample_rate, self.config.sample_rate)
+        wav = wav[:, 0, :own_length]
+        wav = resample(wav, self.config.sample_rate, encoded.sample_rate)[:, : encoded.length].clamp(-1, 1)
+        wav = F.pad(wav, (0, encoded.length - wav.shape[-1]))
+        return wav.unflatten(0, (-1, encoded.channels))
+
+    @torch.inference_mode()
+    def features(self, wav: Tensor | np.ndarray) -> Tensor:
+        """Continuous latents [B, D, N] before the quantizer, of mono wav [B, 1, T] at the codec's own rate."""
+        wav = self.checked(wav)[:, 0]
+        hop = self.config.hop_length
+        padded = F.pad(wav, (0, -wav.shape[-1] % hop)).to(self.device)
+        return self.network.encoder(padded).transpose(1, 2)
+
+    def init_encode_state(self, batch: int) -> EncoderState:
+        """Before the first frame of `batch` mono streams."""
+        return self.network.encoder.init_state(batch)
+
+    def init_decode_state(self, batch: int) -> DecoderState:
+        """Before the first frame of `batch` mono streams."""
+        return self.network.decoder.init_state(batch)
+
+    @torch.inference_mode()
+    def encode_step(self, wav: Tensor, state: EncoderState, n_codebooks: int) -> tuple[Tensor, EncoderState]:
+        """Whole frames of mono streams at the codec's own rate, [B, 1, n * hop] -> codes [B, K, n], new state."""
+        latent, state = self.network.encoder.step(wav[:, 0].to(self.device), state)
+        return self.network.quantizer.encode(latent, n_codebooks), state
+
+    @torch.inference_mode()
+    def decode_step(self, codes: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Codes [B, K, n] -> wav [B, 1, n * hop] that lags them by `config.delay` samples, new state.
+
+        The first `config.delay` samples of a stream are to be dropped; one more frame of silence pushes out the last.
+        """
+        rate = self.rate_index(codes.shape[1])
+        latent = self.network.quantizer.decode(codes.to(self.device))
+        wav, state = self.network.decoder.step(latent, torch.full((len(codes),), rate, device=self.device), state)
+        return wav.unsqueeze(1), state
+
+    def rate_index(self, n_codebooks: int) -> int:
+        """Which operating point K codebooks are; ValueError lists the offered numbers."""
+        offered = [self.config.codebooks_at(b) for b in self.config.bitrates]
+        if n_codebooks not in offered:
+            raise ValueError(f"{n_codebooks} codebooks are no operating point: choose one of {offered}")
+        return offered.index(n_codebooks)
+
+    @staticmethod
+    def checked(wav: Tensor | np.ndarray) -> Tensor:
+        """`wav` as float32 [B, C, T]; AudioError for anything that cannot be coded."""
+        wav = torch.as_tensor(wav).float().cpu()
+        if wav.ndim != 3:
+            raise AudioError(f"wav has shape {tuple(wav.shape)}: [batch, channels, samples] is expected")
+        if 0 in wav.shape:
+            raise AudioError(f"wav has shape {tuple(wav.shape)}: there is nothing to code")
+        if not bool(torch.isfinite(wav).all()):
+            raise AudioError("wav holds NaN or infinite samples: every sample has to be finite")
+        return wav
+
+
+def resampled_length(length: int, sample_rate: int, new_rate: int) -> int:
+    """Samples after resampling: the nearest whole number to the same duration, at least one."""
+    return max(1, (2 * length * new_rate + sample_rate) // (2 * sample_rate))
+
+
+def resample(wav: Tensor, sample_rate: int, new_rate: int) -> Tensor:
+    """[B, T] at another rate, `resampled_length` samples."""
+    if sample_rate == new_rate:
+        return wav
+    length = resampled_length(wav.shape[-1], sample_rate, new_rate)
+    out = torch.from_numpy(soxr.resample(wav.cpu().numpy().T, sample_rate, new_rate).T.copy())
+    return F.pad(out[:, :length], (0, max(0, length - out.shape[-1])))

@@ -1,0 +1,109 @@
+"""The architecture of a codec, as plain numbers stored beside its weights."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """All sizes of one codec; `config.json` of a checkpoint holds exactly these fields.
+
+    Attributes:
+        name: the codec's name, written into every file that it makes.
+        sample_rate: Hz of the waveform that the network sees.
+        hop_length: samples per frame of codes.
+        subframes: STFT frames per code frame, in the encoder's input and the decoder's output.
+        n_fft: window of both STFTs, in samples.
+        latent_dim: channels of the latent that is quantized.
+        n_codebooks: residual codebooks in all.
+        codebook_size: entries per codebook.
+        bitrates: offered operating points in kbit/s, lowest first; each is a whole number of codebooks.
+        encoder_dim, encoder_layers: width and depth of the encoder's ConvNeXt stack.
+        decoder_dim, decoder_layers: the same for the decoder, at the frame rate.
+        fine_dim, fine_layers: the decoder's last stack, at the subframe rate.
+        kernel: taps of every depthwise convolution.
+        expansion: width of the pointwise layers over the stack's width.
+    """
+
+    name: str = "mynah-16k"
+    sample_rate: int = 16000
+    hop_length: int = 320
+    subframes: int = 2
+    n_fft: int = 640
+    latent_dim: int = 64
+    n_codebooks: int = 12
+    codebook_size: int = 1024
+    bitrates: tuple[float, ...] = (1.5, 3.0, 6.0)
+    encoder_dim: int = 256
+    encoder_layers: int = 6
+    decoder_dim: int = 384
+    decoder_layers: int = 8
+    fine_dim: int = 256
+    fine_layers: int = 2
+    kernel: int = 7
+    expansion: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bitrates", tuple(float(b) for b in self.bitrates))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and (not isinstance(value, int) or value < (field.name == "fine_layers" and 0 or 1)):
+                raise CheckpointError(f"{field.name}={value!r}: a whole number above zero is expected")
+        if self.hop_length % self.subframes:
+            raise CheckpointError(f"hop_length={self.hop_length} is not a multiple of subframes={self.subframes}")
+        if self.n_fft % self.subhop or not 2 * self.subhop <= self.n_fft <= 2 * self.hop_length:
+            raise CheckpointError(f"n_fft={self.n_fft}: a multiple of {self.subhop} up to {2 * self.hop_length}")
+        if self.codebook_size & (self.codebook_size - 1):
+            raise CheckpointError(f"codebook_size={self.codebook_size} is not a power of two")
+        if not self.bitrates or list(self.bitrates) != sorted(set(self.bitrates)):
+            raise CheckpointError(f"bitrates={self.bitrates} are not distinct and rising")
+        if self.codebooks_at(self.bitrates[-1]) != self.n_codebooks:
+            raise CheckpointError(f"bitrates={self.bitrates} do not end at all {self.n_codebooks} codebooks")
+
+    @property
+    def subhop(self) -> int:
+        """Samples between two STFT frames."""
+        return self.hop_length // self.subframes
+
+    @property
+    def frame_rate(self) -> float:
+        """Code frames per second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def bits_per_code(self) -> int:
+        """Bits of one code without entropy coding."""
+        return self.codebook_size.bit_length() - 1
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the decoder's output lags its input; the algorithmic latency is `hop_length + delay`."""
+        return self.hop_length
+
+    def codebooks_at(self, bitrate: float) -> int:
+        """Codebooks used at an offered bitrate in kbit/s; ValueError names the offered ones."""
+        if bitrate not in self.bitrates:
+            offered = ", ".join(f"{b:g}" for b in self.bitrates)
+            raise ValueError(f"bitrate {bitrate:g} kbit/s is not offered: choose one of {offered}")
+        return round(bitrate * 1000 / (self.frame_rate * self.bits_per_code))
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json`."""
+        (folder / "config.json").write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "CodecConfig":
+        """Read `config.json`; a missing file or an unknown key is a CheckpointError."""
+        path = folder / "config.json"
+        try:
+            values = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path}: not a readable codec config ({error})") from None
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise CheckpointError(f"{path}: unknown keys {sorted(unknown)}")
+        return cls(**values)

@@ -1,0 +1,105 @@
+"""The arithmetic of training the codec, apart from any loop: losses, their balance, and what is reported."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .balancer import Balancer
+from .config import CodecConfig
+from .discriminator import discriminator_loss, generator_losses
+from .losses import SpectralLosses
+from .perceptual import PerceptualDisturbance
+
+
+class Step(NamedTuple):
+    """`loss`: call backward on it; `report`: unweighted figures for the log; `codes` [B, K, N] or None."""
+
+    loss: Tensor
+    report: dict[str, float]
+    codes: Tensor | None
+
+
+class Reconstruction(nn.Module):
+    """First stage: encoder, quantizer and decoder learn to reproduce speech, without a discriminator.
+
+    Args:
+        weights: shares of "mel", "perceptual" and "complex" in the gradient at the output.
+        commitment: weight of the commitment loss beside the mel loss.
+    """
+
+    def __init__(self, weights: dict[str, float], commitment: float, sample_rate: int):
+        super().__init__()
+        self.spectral = SpectralLosses(sample_rate)
+        self.perceptual = PerceptualDisturbance(sample_rate=sample_rate)
+        self.balancer = Balancer(weights)
+        self.commitment = commitment
+
+    def losses(self, estimate: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Scalars by name; both [B, T] and aligned."""
+        mel, complex_ = self.spectral(estimate, target)
+        return {"mel": mel, "perceptual": self.perceptual(estimate, target).mean(), "complex": complex_}
+
+    def forward(
+        self,
+        network: nn.Module,
+        config: CodecConfig,
+        wav: Tensor,
+        rate: Tensor,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Step:
+        """One training pass.
+
+        Args:
+            network: a `CodecNetwork`, perhaps wrapped for several processes.
+            config: its configuration.
+            wav: [B, n * hop].
+            rate: [B] index of the operating point of each item.
+            noise: [B, N, D] added to the latents instead of quantizing them (the start of a training), or None.
+            generator: see `ResidualQuantizer.forward`.
+        """
+        delay = config.delay
+        books = torch.tensor([config.codebooks_at(b) for b in config.bitrates], device=wav.device)
+        output, quantized = network(wav, rate, books[rate], noise, generator)
+        output = output[:, delay:]
+        detached = output.detach().requires_grad_()
+        losses = self.losses(detached, wav[:, : -delay or None])
+        gradient = self.balancer.gradient(losses, detached)
+        loss = (output * gradient).sum()
+        report = {name: float(value.detach()) for name, value in losses.items()}
+        if quantized is None:
+            return Step(loss, report, None)
+        report["commitment"] = float(quantized.commitment.detach())
+        return Step(loss + self.commitment * quantized.commitment, report, quantized.codes)
+
+
+class Adversarial(nn.Module):
+    """Second stage: the decoder alone learns against a discriminator; the tokens stay what they are.
+
+    `forward` gives the generator's step; `discriminator_step` the discriminator's, on the same output.
+    """
+
+    def __init__(self, reconstruction: Reconstruction, discriminator: nn.Module, weights: dict[str, float]):
+        super().__init__()
+        self.reconstruction = reconstruction
+        self.discriminator = discriminator
+        self.balancer = Balancer(weights)
+
+    def forward(self, network: nn.Module, config: CodecConfig, wav: Tensor, rate: Tensor) -> tuple[Step, Tensor, Tensor]:
+        """The generator's step, and (output, target) [B, T], detached, for the discriminator's."""
+        books = torch.tensor([config.codebooks_at(b) for b in config.bitrates], device=wav.device)
+        output, _ = network(wav, rate, books[rate])
+        output, target = output[:, config.delay :], wav[:, : -config.delay or None]
+        detached = output.detach().requires_grad_()
+        losses = self.reconstruction.losses(detached, target)
+        with torch.no_grad():
+            real = self.discriminator(target)
+        losses["adversarial"], losses["features"] = generator_losses(real, self.discriminator(detached))
+        gradient = self.balancer.gradient(losses, detached)
+        report = {name: float(value.detach()) for name, value in losses.items()}
+        return Step((output * gradient).sum(), report, None), detached.detach(), target
+
+    def discriminator_step(self, output: Tensor, target: Tensor) -> Tensor:
+        """The discriminator's loss."""
+        return discriminator_loss(self.discriminator(target), self.discriminator(output))

@@ -1,0 +1,1 @@
+"""Audio, text and tables: everything that needs no network."""

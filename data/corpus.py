@@ -1,0 +1,106 @@
+"""A corpus in one memory-mapped file: every recording decoded once to 16 kHz int16, so that training reads
+random crops without decoding and several processes share the pages."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Entry(NamedTuple):
+    """One recording inside a packed corpus; `start` and `length` are in samples."""
+
+    id: str
+    group: str
+    speaker: str
+    start: int
+    length: int
+
+
+class PackedCorpus(NamedTuple):
+    """`samples` int16 [T] (memory-mapped) and the recordings that lie in it."""
+
+    samples: np.ndarray
+    entries: list[Entry]
+
+    def wav(self, entry: Entry) -> np.ndarray:
+        """The recording as float32 [T] in [-1, 1]."""
+        return self.samples[entry.start : entry.start + entry.length].astype(np.float32) / 32768.0
+
+
+def pack(
+    recordings: Sequence[tuple[str, str, str, Callable[[], np.ndarray]]],
+    out: Path,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> PackedCorpus:
+    """Write `out` (raw int16) and `out`.json from (id, group, speaker, read) tuples; `read()` gives float [T].
+
+    Both files are written to temporary names and renamed, the index last: a killed packing leaves no corpus.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    entries, start = [], 0
+    with open(part, "wb") as f:
+        for id_, group, speaker, read in progress(recordings):
+            pcm = np.clip(np.round(np.asarray(read()) * 32768.0), -32768, 32767).astype("<i2")
+            f.write(pcm.tobytes())
+            entries.append(Entry(id_, group, speaker, start, len(pcm)))
+            start += len(pcm)
+    os.replace(part, out)
+    index = out.with_name(out.name + ".json")
+    temporary = index.with_name(index.name + ".part")
+    temporary.write_text(json.dumps([list(e) for e in entries]))
+    os.replace(temporary, index)
+    return open_packed(out)
+
+
+def open_packed(path: Path) -> PackedCorpus:
+    """Map a corpus written by `pack`."""
+    entries = [Entry(*e) for e in json.loads(path.with_name(path.name + ".json").read_text())]
+    return PackedCorpus(np.memmap(path, "<i2", "r"), entries)
+
+
+class CropSampler:
+    """Random crops, drawn group by group with given weights, then uniformly over the seconds of a group.
+
+    Args:
+        corpus: the packed recordings.
+        length: crop length in samples; shorter recordings are zero-padded at a random position.
+        weights: relative weight of each group; groups not named get 1.0 times their seconds' share.
+        min_rms: crops quieter than this are redrawn (at most 8 times): silence teaches little.
+    """
+
+    def __init__(self, corpus: PackedCorpus, length: int, weights: dict[str, float], min_rms: float = 1e-3):
+        self.corpus, self.length, self.min_rms = corpus, length, min_rms
+        lengths = np.array([e.length for e in corpus.entries], dtype=np.float64)
+        groups = np.array([e.group for e in corpus.entries])
+        unknown = set(weights) - set(groups.tolist())
+        if unknown:
+            raise ValueError(f"weights name groups {sorted(unknown)}; the corpus has {sorted(set(groups.tolist()))}")
+        p = lengths.copy()
+        for group in set(groups.tolist()):
+            p[groups == group] *= weights.get(group, 1.0)
+        self.cumulative = np.cumsum(p / p.sum())
+
+    def crop(self, rng: np.random.Generator) -> np.ndarray:
+        """One crop, float32 [length]."""
+        for _ in range(8):
+            i = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.cumulative) - 1)
+            entry = self.corpus.entries[i]
+            wav = np.zeros(self.length, np.float32)
+            if entry.length > self.length:
+                start = entry.start + int(rng.integers(entry.length - self.length + 1))
+                wav[:] = self.corpus.samples[start : start + self.length] / 32768.0
+            else:
+                offset = int(rng.integers(self.length - entry.length + 1))
+                wav[offset : offset + entry.length] = self.corpus.wav(entry)
+            if np.sqrt(np.mean(wav**2)) >= self.min_rms:
+                break
+        return wav
+
+    def batch(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Crops float32 [size, length]."""
+        return np.stack([self.crop(rng) for _ in range(size)])

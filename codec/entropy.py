@@ -1,9 +1,11 @@
-"""Static, context-dependent frequency tables for the entropy coder: integers only, trained once, shipped with a codec.
+"""Static, context-dependent frequency tables for the entropy coder: integers only, trained once, shipped with
+a codec.
 
-The frequencies of a code depend on the classes of two codes already known to the decoder: for example the same
-codebook's code of the previous frame and the first codebook's code of this frame. Which two, the classes and the
-tables are fitted by `entropy_fit.fit_tables`. A stream starts without a previous frame, so every chunk of a file
-decodes on its own. Codebook k looks at codebooks up to k only: dropping the higher ones leaves the rest decodable.
+The frequencies of a code depend on the classes of two codes already known to the decoder: for example the
+same codebook's code of the previous frame and the first codebook's code of this frame. Which two, the classes
+and the tables are fitted by `entropy_fit.fit_tables`. A stream starts without a previous frame, so every
+chunk of a file decodes on its own. Codebook k looks at codebooks up to k only: dropping the higher ones
+leaves the rest decodable.
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ MAX_ROWS = (1 << 16) - 1
 class EntropyTables:
     """Integer frequency tables of one codec, with the entropy coder that uses them.
 
-    The row of `freqs` for codebook k's code in a frame is `rows[class_a[k, u] + class_b[k, v]]`, where u and v are the
-    codes named by `sources[k]`: `delay` frames back (0 or 1) in codebook `book`. A frame before the first of a stream
-    has the code `codebook_size`, which means "none".
+    The row of `freqs` for codebook k's code in a frame is `rows[class_a[k, u] + class_b[k, v]]`, where u and
+    v are the codes named by `sources[k]`: `delay` frames back (0 or 1) in codebook `book`. A frame before the
+    first of a stream has the code `codebook_size`, which means "none".
 
     Args:
-        sources: [K, 2, 2] two pairs (delay, book) per codebook k; book < k where the delay is 0, else book <= k.
+        sources: [K, 2, 2] two pairs (delay, book) per codebook k; book < k where the delay is 0, else book <=
+            k.
         class_a, class_b: [K, codebook_size + 1] offsets into `rows`.
         rows: [n] the row of `freqs` of each pair of classes.
         freqs: [R, codebook_size] frequencies, 1 or more each, 65536 the sum of a row.
@@ -44,14 +47,21 @@ class EntropyTables:
     """
 
     def __init__(
-        self, sources: np.ndarray, class_a: np.ndarray, class_b: np.ndarray, rows: np.ndarray, freqs: np.ndarray
+        self,
+        sources: np.ndarray,
+        class_a: np.ndarray,
+        class_b: np.ndarray,
+        rows: np.ndarray,
+        freqs: np.ndarray,
     ) -> None:
-        arrays = dict(sources=sources, class_a=class_a, class_b=class_b, rows=rows, freqs=freqs)
+        arrays = {"sources": sources, "class_a": class_a, "class_b": class_b, "rows": rows, "freqs": freqs}
         for name, value in arrays.items():
             value = np.asarray(value)
             kept = np.ascontiguousarray(value, _DTYPES[name])
             if value.dtype.kind not in "iu" or not np.array_equal(kept, value):
-                raise CheckpointError(f"entropy tables: {name} must be integers that fit {np.dtype(_DTYPES[name])}")
+                raise CheckpointError(
+                    f"entropy tables: {name} must be integers that fit {np.dtype(_DTYPES[name])}"
+                )
             arrays[name] = kept
         self.sources, self.class_a, self.class_b = arrays["sources"], arrays["class_a"], arrays["class_b"]
         self.rows, self.freqs = arrays["rows"], arrays["freqs"]
@@ -59,7 +69,8 @@ class EntropyTables:
         starts = np.zeros((len(self.freqs), self.codebook_size), np.uint32)
         np.cumsum(self.freqs[:, :-1], axis=1, out=starts[:, 1:])
         starts += np.arange(len(starts), dtype=np.uint32)[:, None] << rans.PROBABILITY_BITS
-        # One sorted array for all rows: row r fills [65536 r, 65536 (r + 1)), so one search finds row and symbol.
+        # One sorted array for all rows: row r fills [65536 r, 65536 (r + 1)), so one search finds row and
+        # symbol.
         self.cdf = np.append(starts.reshape(-1), np.uint32(len(starts) << rans.PROBABILITY_BITS))
 
     def _check(self) -> None:
@@ -67,14 +78,28 @@ class EntropyTables:
             if not condition:
                 raise CheckpointError(f"entropy tables: {what}")
 
-        need(self.freqs.ndim == 2 and 1 <= len(self.freqs) <= MAX_ROWS, f"need 1 to {MAX_ROWS} rows of frequencies")
+        need(
+            self.freqs.ndim == 2 and 1 <= len(self.freqs) <= MAX_ROWS,
+            f"need 1 to {MAX_ROWS} rows of frequencies",
+        )
         need(2 <= self.freqs.shape[1] <= 1 << 12, "the codebook size must be 2 to 4096")
         need(bool((self.freqs >= 1).all()), "every frequency must be 1 or more")
-        need(bool((self.freqs.sum(1, dtype=np.int64) == rans.TOTAL).all()), f"a row's sum must be {rans.TOTAL}")
+        need(
+            bool((self.freqs.sum(1, dtype=np.int64) == rans.TOTAL).all()), f"a row's sum must be {rans.TOTAL}"
+        )
         shape = (len(self.class_a), self.codebook_size + 1)
-        need(self.class_a.shape == self.class_b.shape == shape, "class_a and class_b must be [K, codebook_size + 1]")
-        need(1 <= shape[0] <= 255 and self.sources.shape == (shape[0], 2, 2), "sources must be [K, 2, 2], K 1 to 255")
-        need(self.rows.ndim == 1 and bool((self.rows < len(self.freqs)).all()), "rows names a row that is not there")
+        need(
+            self.class_a.shape == self.class_b.shape == shape,
+            "class_a and class_b must be [K, codebook_size + 1]",
+        )
+        need(
+            1 <= shape[0] <= 255 and self.sources.shape == (shape[0], 2, 2),
+            "sources must be [K, 2, 2], K 1 to 255",
+        )
+        need(
+            self.rows.ndim == 1 and bool((self.rows < len(self.freqs)).all()),
+            "rows names a row that is not there",
+        )
         last = self.class_a.max(1).astype(np.int64) + self.class_b.max(1)
         need(bool((last < len(self.rows)).all()), "a pair of classes lies behind the end of rows")
         delay, book = self.sources[..., 0], self.sources[..., 1]
@@ -91,7 +116,7 @@ class EntropyTables:
 
     @cached_property
     def hash(self) -> str:
-        """Hex SHA-256 over the shapes and the little-endian contents of the five arrays, in the order of `_DTYPES`."""
+        """Hex SHA-256 over shapes and little-endian contents of the five arrays (see docs/format.md)."""
         digest = hashlib.sha256()
         for name in _DTYPES:
             value = getattr(self, name)
@@ -120,9 +145,8 @@ class EntropyTables:
         except (OSError, SafetensorError, ValueError, KeyError) as error:
             raise CheckpointError(f"entropy tables {os.fspath(path)} cannot be read: {error}") from error
         if set(arrays) != set(_DTYPES):
-            raise CheckpointError(
-                f"entropy tables {os.fspath(path)} hold {', '.join(sorted(arrays))}; needed are {', '.join(_DTYPES)}"
-            )
+            found, needed = ", ".join(sorted(arrays)), ", ".join(_DTYPES)
+            raise CheckpointError(f"entropy tables {os.fspath(path)} hold {found}; needed are {needed}")
         return cls(**arrays)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -133,7 +157,7 @@ class EntropyTables:
         unfinished.replace(path)
 
     def encode(self, streams: list[np.ndarray]) -> list[bytes]:
-        """Codes each of `streams`, codes [C, K, n] int in 0..codebook_size - 1, K <= n_codebooks, on its own."""
+        """Codes each of streams, codes [C, K, n] int, K <= n_codebooks, on its own."""
         payloads = [b""] * len(streams)
         for lanes in _by_shape([codes.shape for codes in streams]):
             rows, codes = self._rows(np.stack([streams[lane] for lane in lanes]))
@@ -168,7 +192,7 @@ class EntropyTables:
         return streams
 
     def bits(self, codes: np.ndarray) -> np.ndarray:
-        """Mean cost in bit of a code of each codebook, [K] float64, for codes [C, K, N] with N > 0 coded as one stream."""
+        """Mean cost in bit of a code of each codebook, [K]; codes [C, K, N], N > 0, are one stream."""
         rows, codes = self._rows(codes[None])
         freqs = self.freqs[rows, codes]
         return -np.log2(freqs / rans.TOTAL).mean(axis=(0, 1, 3))
@@ -176,7 +200,7 @@ class EntropyTables:
     def _rows(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The row of `freqs` for each of codes [L, C, K, n], and the codes, both int64."""
         codes = codes.astype(np.int64)
-        if codes.size and not (0 <= codes.min() and codes.max() < self.codebook_size):
+        if codes.size and not (codes.min() >= 0 and codes.max() < self.codebook_size):
             raise ValueError(
                 f"codes must be 0 to {self.codebook_size - 1}, found {codes.min()} to {codes.max()}"
             )
@@ -194,10 +218,18 @@ class EntropyTables:
 
     @cached_property
     def _lists(self) -> tuple[array, list[int], list[list[int]], list[list[int]]]:
-        return array("I", self.cdf.tobytes()), self.rows.tolist(), self.class_a.tolist(), self.class_b.tolist()
+        return (
+            array("I", self.cdf.tobytes()),
+            self.rows.tolist(),
+            self.class_a.tolist(),
+            self.class_b.tolist(),
+        )
 
-    def scalar_view(self, n_codebooks: int) -> tuple[array, list[int], list[tuple[list[int], int, list[int], int]]]:
-        """What `rans.decode_one` needs as Python integers: cdf, rows, and per codebook classes and places of a and b.
+    def scalar_view(
+        self, n_codebooks: int
+    ) -> tuple[array, list[int], list[tuple[list[int], int, list[int], int]]]:
+        """What `rans.decode_one` needs as Python integers: cdf, rows, and per codebook classes and places of
+        a and b.
 
         A place is an index into the previous frame's K codes followed by this frame's K codes.
         """

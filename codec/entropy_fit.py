@@ -1,9 +1,10 @@
 """Fits the integer tables of the entropy coder to codes of real speech.
 
-For each codebook: two sources of context are chosen among a few pairs; their codes are merged into classes, and the
-pairs of classes into rows, by k-means under the Kullback-Leibler divergence (the information bottleneck's hard
-clustering, N. Slonim and N. Tishby 1999), because a table for each pair of codes could never be estimated. What pays
-is decided on held-out sequences; the rows themselves are then counted on everything.
+For each codebook: two sources of context are chosen among a few pairs; their codes are merged into classes,
+and the pairs of classes into rows, by k-means under the Kullback-Leibler divergence (the information
+bottleneck's hard clustering, N. Slonim and N. Tishby 1999), because a table for each pair of codes could
+never be estimated. What pays is decided on held-out sequences; the rows themselves are then counted on
+everything.
 """
 
 from __future__ import annotations
@@ -21,24 +22,32 @@ Source = tuple[int, int]  # (frames back: 0 or 1, codebook)
 
 _CLASSES = 64  # of each of the two sources
 _ROWS_TRIED = (8, 32, 64, 128, 256, 512)  # per codebook
-_CELL_PRIOR = 300.0  # observations that the product of both sources' distributions is worth in a pair of classes
+_CELL_PRIOR = (
+    300.0  # observations that the product of both sources' distributions is worth in a pair of classes
+)
 _ROW_PRIOR = 200.0  # and in a row
 _PRODUCT_POWER = 0.8  # the two sources tell partly the same: below 1
 _HELD_OUT = 10  # one in so many
 
 
 def fit_tables(
-    codes_list: Iterable[np.ndarray], codebook_size: int = 1024, *, max_rows: int = 1400, chunk_frames: int = 200
+    codes_list: Iterable[np.ndarray],
+    codebook_size: int = 1024,
+    *,
+    max_rows: int = 1400,
+    chunk_frames: int = 200,
 ) -> EntropyTables:
     """Fits entropy tables to sequences of codes.
 
-    The same sequences give the same tables on one machine; the tables, not this function, are what files depend on.
+    The same sequences give the same tables on one machine; the tables, not this function, are what files
+    depend on.
 
     Args:
-        codes_list: sequences of codes [K, N] or [C, K, N] int, in 0..codebook_size - 1, of one K; any lengths.
+        codes_list: sequences of codes [K, N] or [C, K, N] int, in 0..codebook_size - 1, of one K; any
+            lengths.
         codebook_size: number of different codes.
-        max_rows: rows of frequencies that may be spent on all codebooks, at least K; a row takes 2 * codebook_size
-            bytes.
+        max_rows: rows of frequencies that may be spent on all codebooks, at least K; a row takes 2 *
+            codebook_size bytes.
         chunk_frames: frames after which a file starts a new chunk, where no previous frame is known.
 
     Raises:
@@ -96,9 +105,11 @@ class _Frames(NamedTuple):
             item = np.asarray(item)
             sequences.extend(item if item.ndim == 3 else [item])
         if not sequences or len({len(sequence) for sequence in sequences}) != 1 or sequences[0].ndim != 2:
-            raise ValueError("fitting entropy tables needs sequences of codes [K, N], all of one K of 1 or more")
+            raise ValueError(
+                "fitting entropy tables needs sequences of codes [K, N], all of one K of 1 or more"
+            )
         codes = np.concatenate(sequences, axis=1).astype(np.int64)
-        if codes.size and not (0 <= codes.min() and codes.max() < codebook_size):
+        if codes.size and not (codes.min() >= 0 and codes.max() < codebook_size):
             raise ValueError(f"codes must be 0 to {codebook_size - 1}, found {codes.min()} to {codes.max()}")
         lengths = [sequence.shape[1] for sequence in sequences]
         place = np.concatenate([np.arange(length) for length in lengths])
@@ -115,7 +126,9 @@ class _Frames(NamedTuple):
 class _Context:
     """Two sources of context for one codebook, with their classes; a cell is a pair of classes."""
 
-    def __init__(self, data: _Frames, book: int, sources: tuple[Source, Source], n_classes: tuple[int, int]) -> None:
+    def __init__(
+        self, data: _Frames, book: int, sources: tuple[Source, Source], n_classes: tuple[int, int]
+    ) -> None:
         self.data, self.book, self.sources = data, book, sources
         self.class_a, self.class_b = (
             _classes(data, book, source, n) for source, n in zip(sources, n_classes)
@@ -135,7 +148,7 @@ class _Context:
 
     @cached_property
     def _product(self) -> np.ndarray:
-        """p(x | a, b) as p(x) (p(x | a) / p(x))^w (p(x | b) / p(x))^w, from the much better known p(x | a), p(x | b)."""
+        """p(x | a, b) as p(x) (p(x|a) / p(x))^w (p(x|b) / p(x))^w: p(x|a) and p(x|b) are known better."""
         counts = self._counts.reshape(-1, self.n_b, self._counts.shape[1])
         base = _normalised(counts.sum((0, 1)) + 0.5)
         by_a, by_b = (_smoothed(counts.sum(axis), base, _ROW_PRIOR) for axis in (1, 0))
@@ -177,7 +190,11 @@ class _Context:
     def cost_of_rows(self) -> dict[int, float]:
         """Held-out bits per code for each number of rows worth trying."""
         costs = {}
-        for n_rows in (1, *(n for n in _ROWS_TRIED if n < self.n_cells), *([self.n_cells] if self.n_b == 1 else [])):
+        for n_rows in (
+            1,
+            *(n for n in _ROWS_TRIED if n < self.n_cells),
+            *([self.n_cells] if self.n_b == 1 else []),
+        ):
             assigned = self.merge(n_rows)
             costs[n_rows] = self.cost(self.distributions(assigned, training_only=True), assigned)
         return costs
@@ -190,7 +207,8 @@ def _choose_context(data: _Frames, book: int) -> _Context:
     if book > 1:
         pairs += [((1, book), (0, book - 1)), ((0, 0), (0, book - 1))]
     return min(
-        (_Context(data, book, pair, (_CLASSES, _CLASSES)) for pair in pairs), key=lambda found: found.cost_of_cells()
+        (_Context(data, book, pair, (_CLASSES, _CLASSES)) for pair in pairs),
+        key=lambda found: found.cost_of_cells(),
     )
 
 
@@ -203,8 +221,10 @@ def _classes(data: _Frames, book: int, source: Source, n_classes: int) -> np.nda
     return _cluster(estimate, counts.sum(1) + 0.1, n_classes)
 
 
-def _cluster(distributions: np.ndarray, weights: np.ndarray, n_clusters: int, iterations: int = 8) -> np.ndarray:
-    """The cluster of each of distributions [n, S], numbered without gaps; each its own where there are enough."""
+def _cluster(
+    distributions: np.ndarray, weights: np.ndarray, n_clusters: int, iterations: int = 8
+) -> np.ndarray:
+    """The cluster of each of distributions [n, S], without gaps; each its own where there are enough."""
     if n_clusters >= len(distributions):
         return np.arange(len(distributions))
     centres = distributions[np.argsort(-weights, kind="stable")[:n_clusters]]

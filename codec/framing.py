@@ -1,7 +1,7 @@
 """The bytes of a `.mynah` file: header, chunk heads and trailer, packed and parsed without the codes in them.
 
-`docs/format.md` specifies every byte. All integers are little-endian; a CRC-32 guards each part, and those of chunks
-and trailer start from the file's own id, so that a chunk of another file does not pass.
+`docs/format.md` specifies every byte. All integers are little-endian; a CRC-32 guards each part, and those of
+chunks and trailer start from the file's own id, so that a chunk of another file does not pass.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ SAMPLE_RATES = (1000, 1_000_000)
 FRAME_RATES = (1.0, 655.35)
 MAX_NAME = 32
 MAX_CHUNKS = 1 << 21  # 97 days at 4 s; an index of 4 MB
-# Frames are given to a chunk until it has this many codes: its payload then fits a 16-bit length at 16 bit a code.
+# Frames are given to a chunk until it has this many codes: its payload then fits a 16-bit length at 16 bit a
+# code.
 MAX_CHUNK_CODES = 32_000
 CHUNK_FRAMES = 200
-# From so many chunks on (about a minute) the trailer repeats the header, so that no single spot loses the whole file.
+# From so many chunks on (about a minute) the trailer repeats the header, so that no single spot loses the
+# whole file.
 HEADER_COPY_CHUNKS = 16
 
 _HEADER = struct.Struct("<4sBBBBIHB8sIB")
@@ -79,7 +81,9 @@ class Header:
     def __post_init__(self) -> None:
         name = self.codec.encode(errors="replace")
         if not (_NAME.fullmatch(name) and len(name) <= MAX_NAME):
-            raise BitstreamError(f"codec name {self.codec!r}: allowed are 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -")
+            raise BitstreamError(
+                f"codec name {self.codec!r}: allowed are 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -"
+            )
         if not re.fullmatch("[0-9a-f]{16}", self.identity):
             raise BitstreamError(f"codec identity {self.identity!r}: needed are 16 hexadecimal digits")
         _check_range("channels", self.channels, 1, MAX_CHANNELS)
@@ -91,7 +95,9 @@ class Header:
         if not self.chunk_frames:
             object.__setattr__(self, "chunk_frames", default_chunk_frames(self.channels, self.n_codebooks))
         _check_range("frames per chunk", self.chunk_frames, 1, 255)
-        _check_range("codes per chunk", self.chunk_frames * self.channels * self.n_codebooks, 1, MAX_CHUNK_CODES)
+        _check_range(
+            "codes per chunk", self.chunk_frames * self.channels * self.n_codebooks, 1, MAX_CHUNK_CODES
+        )
 
     def require(self, codec: str, identity: str) -> None:
         """Raises BitstreamError unless the file was written by this codec."""
@@ -99,7 +105,7 @@ class Header:
             raise BitstreamError(f"the file was written by the codec {self.codec!r}, this is {codec!r}")
         if self.identity != identity:
             raise BitstreamError(
-                f"the file was written by {codec!r} with weights {self.identity}, this one has weights {identity}"
+                f"the file was written by {codec!r} with the weights {self.identity}, this one has {identity}"
             )
 
     @property
@@ -114,8 +120,8 @@ class Header:
     def pack(self) -> bytes:
         name = self.codec.encode()
         body = _HEADER.pack(
-            MAGIC, VERSION, 0, self.n_codebooks, self.channels, self.sample_rate, round(self.frame_rate * 100),
-            self.chunk_frames, bytes.fromhex(self.identity), self.file_id, len(name),
+            MAGIC, VERSION, 0, self.n_codebooks, self.channels, self.sample_rate, round(self.frame_rate *
+            100), self.chunk_frames, bytes.fromhex(self.identity), self.file_id, len(name),
         ) + name  # fmt: skip
         return body + _CRC.pack(zlib.crc32(body))
 
@@ -128,12 +134,24 @@ class Header:
         if fixed[:4] != MAGIC:
             raise BitstreamError(f"not a .mynah file: it starts with {fixed[:4]!r}, not {MAGIC!r}")
         if len(fixed) > 4 and fixed[4] != VERSION:
-            raise BitstreamError(f"the file has format version {fixed[4]}, this program reads version {VERSION}")
+            raise BitstreamError(
+                f"the file has format version {fixed[4]}, this program reads version {VERSION}"
+            )
         if len(fixed) < _HEADER.size:
             raise BitstreamError("the file ends inside its header")
-        _, _, flags, n_codebooks, channels, sample_rate, frame_rate, chunk_frames, identity, file_id, name_size = (
-            _HEADER.unpack(fixed)
-        )
+        (
+            _,
+            _,
+            flags,
+            n_codebooks,
+            channels,
+            sample_rate,
+            frame_rate,
+            chunk_frames,
+            identity,
+            file_id,
+            name_size,
+        ) = _HEADER.unpack(fixed)
         _check_range("bytes of codec name", name_size, 1, MAX_NAME)
         rest = read(name_size + _CRC.size)
         if len(rest) < name_size + _CRC.size:
@@ -166,7 +184,9 @@ class ChunkHead(NamedTuple):
         """Parses CHUNK_HEAD_SIZE bytes; sizes are checked against what the header allows."""
         mark, number, n_frames, size = _CHUNK.unpack_from(head)
         if mark != CHUNK_MARK:
-            raise BitstreamError(f"damaged: found {mark.hex()} where a chunk should start with {CHUNK_MARK.hex()}")
+            raise BitstreamError(
+                f"damaged: found {mark.hex()} where a chunk should start with {CHUNK_MARK.hex()}"
+            )
         _check_range("frames of a chunk", n_frames, 1, header.chunk_frames)
         _check_range("payload bytes of a chunk", size, header.mask_size, header.max_payload(n_frames))
         return cls(int.from_bytes(number, "little"), n_frames, size, _CRC.unpack_from(head, _CHUNK.size)[0])
@@ -213,10 +233,12 @@ class Trailer(NamedTuple):
         return cls(_little_endian(array("H", data[len(data) - _TAIL.size - 2 * n : -_TAIL.size])), length)
 
     def check_length(self, header: Header, n_frames: int) -> None:
-        """Raises BitstreamError where n_frames of codes cannot hold the stated samples (2 % and 2 frames are spare)."""
+        """Raises BitstreamError where n_frames cannot hold the stated samples (2 %, 2 frames are spare)."""
         most = int(1.02 * (n_frames + 2) * header.sample_rate / header.frame_rate) if n_frames else 0
         if not 0 <= self.length <= most:
-            raise BitstreamError(f"the file states {self.length} samples, its {n_frames} frames hold {most} at most")
+            raise BitstreamError(
+                f"the file states {self.length} samples, its {n_frames} frames hold {most} at most"
+            )
 
 
 def tail_of(data: bytes) -> tuple[int, int, int, bytes]:

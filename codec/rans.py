@@ -1,9 +1,9 @@
 """Range asymmetric numeral systems (rANS) over integer tables: symbols to 16-bit words and back.
 
-J. Duda, "Asymmetric numeral systems", arXiv 1311.2540. All arithmetic is on integers below 2**63, so every machine
-gives the same bytes. Each stream is coded on its own; the `_lanes` functions run many streams of one shape side by
-side in numpy and give the same bytes as the scalar ones, which serve streaming and short files. `docs/format.md`
-states the arithmetic for other implementations.
+J. Duda, "Asymmetric numeral systems", arXiv 1311.2540. All arithmetic is on integers below 2**63, so every
+machine gives the same bytes. Each stream is coded on its own; the `_lanes` functions run many streams of one
+shape side by side in numpy and give the same bytes as the scalar ones, which serve streaming and short files.
+`docs/format.md` states the arithmetic for other implementations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 PROBABILITY_BITS = 16
 TOTAL = 1 << PROBABILITY_BITS
 _MASK = TOTAL - 1
-# The state stays below 2**48: it holds at most three words, and products with a 16-bit frequency fit an int64.
+# The state stays below 2**48: it holds at most three words, and products with a 16-bit frequency fit an
+# int64.
 _STATE_LOW = 1 << 32
 _STATE_WORDS = 3
 
@@ -68,7 +69,9 @@ def encode_lanes(starts: np.ndarray, freqs: np.ndarray) -> list[bytes]:
     return [words[lane, : used[lane]][::-1].tobytes() for lane in range(n_lanes)]
 
 
-def decode_one(payload: bytes, tables: EntropyTables, channels: int, n_codebooks: int, n_frames: int) -> np.ndarray:
+def decode_one(
+    payload: bytes, tables: EntropyTables, channels: int, n_codebooks: int, n_frames: int
+) -> np.ndarray:
     """Decodes one stream to codes [C, K, n] int64.
 
     Raises:
@@ -101,7 +104,9 @@ def decode_one(payload: bytes, tables: EntropyTables, channels: int, n_codebooks
                 append(symbol)
             seen[:n_codebooks] = seen[n_codebooks:]
     if state or position < n_words:
-        raise BitstreamError("a chunk's payload does not end where its codes end: damaged, or of other tables")
+        raise BitstreamError(
+            "a chunk's payload does not end where its codes end: damaged, or of other tables"
+        )
     codes = np.array(symbols, np.int64).reshape(channels, n_frames, n_codebooks)
     return np.ascontiguousarray(codes.transpose(0, 2, 1))
 
@@ -131,7 +136,9 @@ def decode_lanes(
     cdf, sources = tables.cdf, tables.sources.tolist()
     class_a, class_b = tables.class_a.astype(np.int64), tables.class_b.astype(np.int64)
     rows = tables.rows.astype(np.int64)
-    codes = np.empty((channels, n_codebooks, n_frames + 1, n_lanes), np.int64)  # frame 0: before the first one
+    codes = np.empty(
+        (channels, n_codebooks, n_frames + 1, n_lanes), np.int64
+    )  # frame 0: before the first one
     codes[:, :, 0] = size
     for channel in codes:
         for frame in range(1, n_frames + 1):
@@ -146,13 +153,17 @@ def decode_lanes(
                 refill()
                 channel[book, frame] = index - row * size
     if state.any() or (position < end).any():
-        raise BitstreamError("a chunk's payload does not end where its codes end: damaged, or of other tables")
+        raise BitstreamError(
+            "a chunk's payload does not end where its codes end: damaged, or of other tables"
+        )
     return np.ascontiguousarray(codes[:, :, 1:].transpose(3, 0, 1, 2))
 
 
 def _words(payload: bytes) -> array:
     if len(payload) % 2:
-        raise BitstreamError(f"a chunk's payload has {len(payload)} bytes of entropy coding, an even number is needed")
+        raise BitstreamError(
+            f"a chunk's payload has {len(payload)} bytes of entropy coding, an even number is needed"
+        )
     return array("H", payload)
 
 

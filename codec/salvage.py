@@ -1,4 +1,4 @@
-"""What damage leaves of a `.mynah` file: intact chunks found without the index, and what a file's state is."""
+"""What damage leaves of a `.mynah` file: its intact chunks, found without the index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ..data.errors import BitstreamError
-from .bitstream import BitstreamReader, Piece, _Chunk, decode_chunks
+from .bitstream_reader import BitstreamReader
+from .chunks import Chunk, Piece, check_codebooks, decode_chunks
 from .entropy import EntropyTables
 from .framing import (
     CHUNK_HEAD_SIZE,
@@ -63,37 +64,43 @@ class Info(NamedTuple):
 
 
 class Salvage:
-    """The intact chunks of a file.
+    """The intact chunks of a file, as `salvage` finds them.
 
     Attributes:
         header: the file's header, or its copy in the trailer.
         length: samples per channel; None where the trailer is lost.
         n_frames: frames from the start to the end of the recording as far as it is known.
         n_chunks: intact chunks.
-        lost: the spans without an intact chunk, in order. What follows the last intact chunk is known only where the
-            trailer is intact (`length` is not None).
+        lost: the spans without an intact chunk, in order. What follows the last intact chunk is known only
+            where the trailer is intact (`length` is not None).
     """
 
-    def __init__(self, fileobj: BinaryIO, tables: EntropyTables | None) -> None:
-        self._file, self._tables = fileobj, tables
-        self.header = _find_header(fileobj)
-        numbers, offsets, self._last_end = array("L"), array("Q"), 0
-        for offset, chunk in _find_chunks(fileobj, self.header):
-            self._last_end = offset + CHUNK_HEAD_SIZE + len(chunk.payload)
-            if tables is None or _decodable(self.header, tables, chunk):
+    def __init__(self, fileobj: BinaryIO, header: Header, tables: EntropyTables | None) -> None:
+        self._file, self.header, self._tables = fileobj, header, tables
+        if tables is not None:
+            check_codebooks(header, tables)
+        # Arrays, not lists of objects: a hostile file may hold a chunk every 12 bytes.
+        numbers, offsets, sizes, end = array("L"), array("Q"), array("B"), 0
+        for offset, chunk in _find_chunks(fileobj, header):
+            end = offset + CHUNK_HEAD_SIZE + len(chunk.payload)
+            if tables is None or _decodable(header, tables, chunk):
                 numbers.append(chunk.number)
                 offsets.append(offset)
-        trailer = _find_trailer(fileobj, self.header, self._last_end)
+                sizes.append(chunk.n_frames)
+        trailer = _find_trailer(fileobj, header, end)
         self.length = None if trailer is None else trailer.length
-        # The first of several chunks with one number counts: arrays, for a hostile file may have millions.
+        # The first of several chunks with one number counts.
         known, first = np.unique(np.array(numbers, np.int64), return_index=True)
         if trailer is not None:
             inside = known < len(trailer.payload_sizes)
             known, first = known[inside], first[inside]
-        self._numbers, self._offsets = known, np.array(offsets, np.int64)[first]
+        self._offsets = np.array(offsets, np.int64)[first]
         self.n_chunks = len(known)
-        self.n_frames = self._count_frames(trailer)
-        self.lost = self._find_lost()
+        starts = known * header.chunk_frames
+        ends = starts + np.array(sizes, np.int64)[first]
+        self.n_frames = _count_frames(header, trailer, known, ends)
+        edges = zip([0, *ends.tolist()], [*starts.tolist(), self.n_frames])
+        self.lost = [Span(begin, stop - begin) for begin, stop in edges if begin < stop]
 
     def __iter__(self) -> Iterator[Piece]:
         """Gives the codes of each intact chunk, in order of time."""
@@ -101,49 +108,32 @@ class Salvage:
             raise ValueError("codes cannot be decoded without the codec's entropy tables")
         for number in range(self.n_chunks):
             chunk = self._chunk(number)
-            yield Piece(chunk.number * self.header.chunk_frames, *decode_chunks(self.header, self._tables, [chunk]))
+            yield Piece(
+                chunk.number * self.header.chunk_frames, *decode_chunks(self.header, self._tables, [chunk])
+            )
 
-    def _chunk(self, index: int) -> _Chunk:
+    def _chunk(self, index: int) -> Chunk:
         self._file.seek(int(self._offsets[index]))
         head = ChunkHead.parse(read_fully(self._file, CHUNK_HEAD_SIZE), self.header)
-        return _Chunk(head.number, head.n_frames, read_fully(self._file, head.payload_size))
-
-    def _count_frames(self, trailer: Trailer | None) -> int:
-        step = self.header.chunk_frames
-        n_chunks = int(self._numbers[-1]) + 1 if self.n_chunks else 0
-        if trailer is not None and len(trailer.payload_sizes) > n_chunks:
-            # The last chunk, the only one of unknown size, is lost: so many frames as the samples need.
-            n_chunks = len(trailer.payload_sizes)
-            needed = math.ceil(trailer.length * self.header.frame_rate / self.header.sample_rate)
-            return max((n_chunks - 1) * step + 1, min(needed, n_chunks * step))
-        return (n_chunks - 1) * step + self._chunk(-1).n_frames if n_chunks else 0
-
-    def _find_lost(self) -> list[Span]:
-        step = self.header.chunk_frames
-        edges = np.concatenate([[-1], self._numbers, [-(-self.n_frames // step)]])
-        gaps = np.flatnonzero(np.diff(edges) > 1)
-        spans = []
-        for start, stop in zip((edges[gaps] + 1).tolist(), edges[gaps + 1].tolist()):
-            spans.append(Span(start * step, min(stop * step, self.n_frames) - start * step))
-        return spans
+        return Chunk(head.number, head.n_frames, read_fully(self._file, head.payload_size))
 
 
-def salvage(fileobj: BinaryIO, tables: EntropyTables) -> Salvage:
+def salvage(
+    fileobj: BinaryIO, tables: EntropyTables, *, codec: str | None = None, identity: str | None = None
+) -> Salvage:
     """Finds the intact chunks of a damaged, cut or spliced file.
 
     Args:
         fileobj: seekable binary file; it must stay open while the result is used.
         tables: entropy tables of the codec that wrote it.
+        codec, identity: where given, the codec's name and `codec_identity` that the file must have.
 
     Raises:
-        BitstreamError: neither the header nor its copy is intact, or the tables have fewer codebooks.
+        BitstreamError: neither the header nor its copy is intact, or the file is of another codec.
     """
-    found = Salvage(fileobj, tables)
-    if found.header.n_codebooks > tables.n_codebooks:
-        raise BitstreamError(
-            f"the file has {found.header.n_codebooks} codebooks, this codec has {tables.n_codebooks}"
-        )
-    return found
+    header = _find_header(fileobj)
+    header.require(codec or header.codec, identity or header.identity)
+    return Salvage(fileobj, header, tables)
 
 
 def inspect(fileobj: BinaryIO) -> Info:
@@ -158,7 +148,7 @@ def inspect(fileobj: BinaryIO) -> Info:
         reader.verify()
     except BitstreamError as error:
         problem = str(error)
-        left = Salvage(fileobj, None)
+        left = Salvage(fileobj, _find_header(fileobj), None)
         n_bytes = fileobj.seek(0, io.SEEK_END)
         return Info(left.header, left.length, left.n_frames, left.n_chunks, n_bytes, left.lost, problem)
     n_bytes = fileobj.seek(0, io.SEEK_END)
@@ -167,7 +157,7 @@ def inspect(fileobj: BinaryIO) -> Info:
 
 
 class _Window:
-    """A stretch of a file, moved forward; `need` bytes from any position on are there unless the file ends."""
+    """A stretch of a file, moved forward; `need` bytes after a find are there unless the file ends."""
 
     def __init__(self, fileobj: BinaryIO, need: int) -> None:
         self._file, self._need = fileobj, need
@@ -211,7 +201,7 @@ def _find_header(fileobj: BinaryIO) -> Header:
     raise BitstreamError(f"{problem}; and no intact copy of the header was found")
 
 
-def _find_chunks(fileobj: BinaryIO, header: Header) -> Iterator[tuple[int, _Chunk]]:
+def _find_chunks(fileobj: BinaryIO, header: Header) -> Iterator[tuple[int, Chunk]]:
     """All chunks of this file with a right checksum, with their offsets, in the order of the file."""
     window = _Window(fileobj, CHUNK_HEAD_SIZE + header.max_payload(header.chunk_frames))
     size = fileobj.seek(0, io.SEEK_END)
@@ -230,7 +220,7 @@ def _find_chunks(fileobj: BinaryIO, header: Header) -> Iterator[tuple[int, _Chun
             if parsed is not None and parsed.number < MAX_CHUNKS:
                 payload = read(parsed.payload_size)
                 if len(payload) == parsed.payload_size and parsed.matches(header, head, payload):
-                    yield position, _Chunk(parsed.number, parsed.n_frames, payload)
+                    yield position, Chunk(parsed.number, parsed.n_frames, payload)
                     next_position = position + CHUNK_HEAD_SIZE + len(payload)
                 else:
                     wasted += len(payload)
@@ -264,7 +254,18 @@ def _find_trailer(fileobj: BinaryIO, header: Header, after: int) -> Trailer | No
     return None
 
 
-def _decodable(header: Header, tables: EntropyTables, chunk: _Chunk) -> bool:
+def _count_frames(header: Header, trailer: Trailer | None, numbers: np.ndarray, ends: np.ndarray) -> int:
+    """Frames up to the end of the recording, as far as it is known."""
+    last, end = (int(numbers[-1]), int(ends[-1])) if len(numbers) else (-1, 0)
+    if trailer is None or last + 1 == len(trailer.payload_sizes):
+        return end
+    # The last chunk, the only one of unknown size, is lost: so many frames as the samples need.
+    step, n_chunks = header.chunk_frames, len(trailer.payload_sizes)
+    needed = math.ceil(trailer.length * header.frame_rate / header.sample_rate)
+    return max((n_chunks - 1) * step + 1, min(needed, n_chunks * step))
+
+
+def _decodable(header: Header, tables: EntropyTables, chunk: Chunk) -> bool:
     try:
         decode_chunks(header, tables, [chunk])
     except BitstreamError:

@@ -37,12 +37,10 @@ def load(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 over the files that decide the codec's output, hexadecimal: the codec's identity in its files."""
+    """SHA-256 over configuration and weights, hexadecimal."""
     digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors", "tables.safetensors"):
-        path = folder / name
-        if path.exists():
-            digest.update(name.encode() + b"\0" + path.read_bytes())
+    for name in ("config.json", "model.safetensors"):
+        digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """The codec as its users see it: waveforms of any rate and channels to codes and back, whole or streamed."""
 
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from ..data.errors import AudioError
 from . import checkpoint
+from .bitstream import codec_identity
 from .config import CodecConfig
+from .entropy import EntropyTables
 from .network import CodecNetwork, DecoderState, EncoderState
 
 BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
@@ -37,7 +40,7 @@ class Codec:
     Attributes:
         config: its architecture.
         network: its `CodecNetwork`.
-        weights_hash: SHA-256 of its folder, hexadecimal ("" for one that was never saved).
+        weights_hash: SHA-256 of its configuration and weights, hexadecimal ("" for one that was never saved).
         folder: where it was read from, or None.
     """
 
@@ -59,6 +62,19 @@ class Codec:
         network = CodecNetwork(config)
         checkpoint.fill(network, tensors, folder)
         return cls(network.to(device), folder)
+
+    @cached_property
+    def tables(self) -> EntropyTables:
+        """The entropy tables shipped with the codec; every code equally likely where it has none."""
+        path = self.folder / "tables.safetensors" if self.folder else None
+        if path is not None and path.exists():
+            return EntropyTables.load(path)
+        return EntropyTables.uniform(self.config.n_codebooks, self.config.codebook_size)
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits for weights and tables, which every file of this codec carries."""
+        return codec_identity(self.weights_hash, self.tables)
 
     @property
     def device(self) -> torch.device:

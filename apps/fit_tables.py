@@ -1,0 +1,38 @@
+"""`mynah train tables`: the entropy coder's tables of a trained codec, from the codes of real speech."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..codec.codec import Codec
+from ..codec.entropy import EntropyTables
+from ..codec.entropy_fit import fit_tables
+from ..data.corpus import PackedCorpus
+
+
+def codes_of(codec: Codec, corpus: PackedCorpus, hours: float, weights: dict[str, float], seed: int) -> Iterable:
+    """Codes [K, N] at the highest bitrate of random recordings, up to `hours` in all."""
+    rng = np.random.default_rng(seed)
+    chance = np.array([weights.get(e.group, 1.0) for e in corpus.entries])
+    keys = rng.exponential(size=len(chance)) / chance  # a weighted order without replacement
+    left = hours * 3600 * codec.config.sample_rate
+    with tqdm(total=round(hours * 3600), unit="s", desc="coding", disable=None) as bar:
+        for i in np.argsort(keys):
+            entry = corpus.entries[i]
+            if left <= 0:
+                return
+            wav = torch.from_numpy(corpus.wav(entry))[None, None]
+            yield codec.encode(wav, codec.config.sample_rate, codec.config.bitrates[-1]).codes[0].numpy()
+            left -= entry.length
+            bar.update(round(entry.length / codec.config.sample_rate))
+
+
+def fit(folder: Path, corpus: PackedCorpus, hours: float, weights: dict[str, float], seed: int = 0) -> EntropyTables:
+    """Fit tables for the codec in `folder` and write `tables.safetensors` there."""
+    codec = Codec.from_pretrained(folder)
+    tables = fit_tables(list(codes_of(codec, corpus, hours, weights, seed)), codec.config.codebook_size)
+    tables.save(folder / "tables.safetensors")
+    return tables

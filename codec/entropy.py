@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as pack_safetensors
 
 from ..data.errors import CheckpointError
 from . import rans
@@ -126,7 +127,7 @@ class EntropyTables:
 
     @classmethod
     def uniform(cls, n_codebooks: int, codebook_size: int) -> EntropyTables:
-        """Tables that know nothing: all codes equally likely (for a codec whose tables are not fitted yet)."""
+        """Tables that know nothing, for a codec whose tables are not fitted yet: all codes equally likely."""
         classes = np.zeros((n_codebooks, codebook_size + 1), np.uint32)
         sources = np.array([[(1, book), (1, book)] for book in range(n_codebooks)])
         share, rest = divmod(rans.TOTAL, codebook_size)
@@ -153,7 +154,8 @@ class EntropyTables:
         """Writes the tables as a safetensors file, under a temporary name first."""
         path = Path(path)
         unfinished = path.with_name(path.name + ".part")
-        save_file({name: getattr(self, name) for name in _DTYPES}, unfinished)
+        # Not safetensors' save_file: it makes files that only their owner may read.
+        unfinished.write_bytes(pack_safetensors({name: getattr(self, name) for name in _DTYPES}))
         unfinished.replace(path)
 
     def encode(self, streams: list[np.ndarray]) -> list[bytes]:

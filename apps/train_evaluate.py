@@ -1,4 +1,5 @@
-"""Validation during training: fixed clips, coded at every offered bitrate, scored, kept as audio and pictures."""
+"""Validation during training: fixed clips, coded at every offered bitrate, scored, kept as audio and
+pictures."""
 
 from pathlib import Path
 
@@ -10,9 +11,8 @@ from torch import Tensor
 from ..codec.codec import Codec
 from ..codec.config import CodecConfig
 from ..codec.network import CodecNetwork
-from ..data import metrics
+from ..data import metrics, spectrogram
 from ..data.corpus import PackedCorpus
-from ..data import spectrogram
 
 
 class Validation:
@@ -26,7 +26,12 @@ class Validation:
     """
 
     def __init__(
-        self, corpus: PackedCorpus, groups: tuple[str, ...] = (), clips: int = 12, seconds: float = 8, shown: int = 2
+        self,
+        corpus: PackedCorpus,
+        groups: tuple[str, ...] = (),
+        clips: int = 12,
+        seconds: float = 8,
+        shown: int = 2,
     ):
         chosen = [e for e in corpus.entries if not groups or e.group in groups]
         first: dict[str, int] = {}
@@ -45,7 +50,9 @@ class Validation:
         codec = Codec(network)
         scores: dict = {}
         folder.mkdir(parents=True, exist_ok=True)
-        shown: list[list[tuple[str, np.ndarray, int]]] = [[("original", w, 16000)] for w in self.wavs[: self.shown]]
+        shown: list[list[tuple[str, np.ndarray, int]]] = [
+            [("original", w, 16000)] for w in self.wavs[: self.shown]
+        ]
         codes = []
         for bitrate in config.bitrates:
             rows = []

@@ -18,7 +18,8 @@ class TrainOptions:
             quantizer (the tokens stay what they are) and trains the decoder against a discriminator.
         steps: in all; `latent_steps` of them come first, with noise on the latents instead of a quantizer.
         batch: crops per step over all processes; `crop` seconds each.
-        lr: peak learning rate after `warmup` steps; over the last `decay` share of the steps it falls to zero.
+        lr: peak learning rate after `warmup` steps; over the last `decay` share of the steps it falls to
+            zero.
         ema: decay of the averaged weights, which are what is evaluated and shipped.
         rate_weights: how often each operating point is drawn, lowest first.
         latent_noise: largest standard deviation of the noise of the latent steps.
@@ -43,7 +44,9 @@ class TrainOptions:
     rate_weights: tuple[float, ...] = (0.4, 0.35, 0.25)
     latent_noise: float = 0.7
     commitment: float = 0.25
-    weights: dict[str, float] = field(default_factory=lambda: {"mel": 0.55, "perceptual": 0.35, "complex": 0.1})
+    weights: dict[str, float] = field(
+        default_factory=lambda: {"mel": 0.55, "perceptual": 0.35, "complex": 0.1}
+    )
     corpus_weights: dict[str, float] = field(default_factory=dict)
     bf16: bool = True
     evaluate_every: int = 1000
@@ -96,5 +99,7 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
     codec = CodecConfig(**_checked(CodecConfig, recipe.get("codec", {}), f"{path} (codec)"))
     train = TrainOptions(**_checked(TrainOptions, recipe.get("train", {}), f"{path} (train)"))
     if len(train.rate_weights) != len(codec.bitrates):
-        raise MynahError(f"rate_weights={train.rate_weights}: one weight for each of {codec.bitrates} is needed")
+        raise MynahError(
+            f"rate_weights={train.rate_weights}: one weight for each of {codec.bitrates} is needed"
+        )
     return codec, train

@@ -9,8 +9,8 @@ from .distributed import all_reduce_mean
 class Balancer:
     """Turns several losses on one output into one gradient in which each has a chosen share.
 
-    The first loss keeps its own scale; every other gradient is rescaled so that its norm, by moving averages, is
-    `weights[name] / weights[first]` times the first one's.
+    The first loss keeps its own scale; every other gradient is rescaled so that its norm, by moving averages,
+    is `weights[name] / weights[first]` times the first one's.
 
     Args:
         weights: share of each loss, the leading one first.

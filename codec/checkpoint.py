@@ -16,7 +16,8 @@ SHIPPED = Path(__file__).parent / "weights"
 
 
 def save(folder: Path, config: CodecConfig, tensors: dict[str, Tensor]) -> None:
-    """Write config and weights; floating-point tensors are stored as fp16 (shipped size, and what is measured)."""
+    """Write config and weights; floating-point tensors are stored as fp16 (shipped size, and what is
+    measured)."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {k: v.detach().cpu().to(torch.float16 if v.is_floating_point() else v.dtype) for k, v in tensors.items()}
     temporary = folder / "model.safetensors.part"

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soxr
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..data import audio
+from ..data.audio_types import check_rate
 from ..data.errors import AudioError
 from . import checkpoint
 from .bitstream import codec_identity
@@ -86,7 +87,7 @@ class Codec:
         return self.config.codebooks_at(bitrate)
 
     def frames_for(self, length: int) -> int:
-        """Frames N that code `length` samples at the codec's own rate: one more than they fill, for the delay."""
+        """Frames N that code `length` samples at the codec's rate: one more than they fill, for the delay."""
         return math.ceil(length / self.config.hop_length) + 1
 
     def encode(self, wav: Tensor | np.ndarray, sample_rate: int, bitrate: float = 3.0) -> Encoded:
@@ -94,17 +95,18 @@ class Codec:
 
         Args:
             wav: float [B, C, T] in [-1, 1], finite.
-            sample_rate: of `wav`, Hz; resampled to the codec's own with soxr where it differs.
+            sample_rate: of `wav`, 1000 to 1000000 Hz; resampled to the codec's own where it differs.
             bitrate: kbit/s per channel, one of `config.bitrates`.
 
         Raises:
-            AudioError: wrong shape, no samples, NaN or infinity.
+            AudioError: wrong shape, integers, no samples, NaN or infinity; a sample rate out of range.
             ValueError: a bitrate that is not offered.
         """
         n_codebooks = self.codebooks_for(bitrate)
         wav = self.checked(wav)
         length, channels = wav.shape[-1], wav.shape[1]
-        mono = resample(wav.flatten(0, 1), sample_rate, self.config.sample_rate)
+        own_length = self.own_length(length, sample_rate)
+        mono = resample(wav.flatten(0, 1), sample_rate, self.config.sample_rate, own_length)
         hop = self.config.hop_length
         frames = self.frames_for(mono.shape[-1])
         padded = F.pad(mono, (0, frames * hop - mono.shape[-1])).unsqueeze(1)
@@ -119,28 +121,33 @@ class Codec:
 
         An `Encoded` gives back the original's rate, length and channels exactly; bare codes [B, K, N] give
         [B, 1, (N - 1) * hop] at the codec's own rate.
+
+        Raises:
+            AudioError: codes of another shape or type, or outside the codebooks.
+            ValueError: a number of codebooks that is no operating point.
         """
-        codes = encoded.codes if isinstance(encoded, Encoded) else encoded
+        codes = self.checked_codes(encoded.codes if isinstance(encoded, Encoded) else encoded)
         state, parts = self.init_decode_state(len(codes)), []
         for block in codes.split(BLOCK_FRAMES, -1):
             wav, state = self.decode_step(block, state)
             parts.append(wav)
         wav = torch.cat(parts, -1)[..., self.config.delay :]
         if not isinstance(encoded, Encoded):
-            return wav
-        own_length = resampled_length(encoded.length, encoded.sample_rate, self.config.sample_rate)
-        wav = wav[:, 0, :own_length]
-        wav = resample(wav, self.config.sample_rate, encoded.sample_rate)[:, : encoded.length].clamp(-1, 1)
-        wav = F.pad(wav, (0, encoded.length - wav.shape[-1]))
+            return wav.clamp(-1, 1)
+        wav = wav[:, 0, : self.own_length(encoded.length, encoded.sample_rate)]
+        wav = resample(wav, self.config.sample_rate, encoded.sample_rate, encoded.length)
+        wav = wav.clamp(-1, 1)
         return wav.unflatten(0, (-1, encoded.channels))
 
-    @torch.inference_mode()
+    # Clones leave inference mode: what these return may enter the training of another network.
     def features(self, wav: Tensor | np.ndarray) -> Tensor:
-        """Continuous latents [B, D, N] before the quantizer, of mono wav [B, 1, T] at the codec's own rate."""
+        """Continuous latents [B, D, N] before the quantizer, of mono wav [B, 1, T] at the codec's rate."""
         wav = self.checked(wav)[:, 0]
         hop = self.config.hop_length
         padded = F.pad(wav, (0, -wav.shape[-1] % hop)).to(self.device)
-        return self.network.encoder(padded).transpose(1, 2)
+        with torch.inference_mode():
+            latent = self.network.encoder(padded)
+        return latent.transpose(1, 2).clone()
 
     def init_encode_state(self, batch: int) -> EncoderState:
         """Before the first frame of `batch` mono streams."""
@@ -150,22 +157,32 @@ class Codec:
         """Before the first frame of `batch` mono streams."""
         return self.network.decoder.init_state(batch)
 
-    @torch.inference_mode()
     def encode_step(self, wav: Tensor, state: EncoderState, n_codebooks: int) -> tuple[Tensor, EncoderState]:
-        """Whole frames of mono streams at the codec's own rate, [B, 1, n * hop] -> codes [B, K, n], new state."""
-        latent, state = self.network.encoder.step(wav[:, 0].to(self.device), state)
-        return self.network.quantizer.encode(latent, n_codebooks), state
+        """Whole frames of mono streams at the codec's rate, [B, 1, n * hop] -> codes [B, K, n], new state.
 
-    @torch.inference_mode()
+        Raises:
+            AudioError: another shape.
+        """
+        hop = self.config.hop_length
+        if wav.ndim != 3 or wav.shape[1] != 1 or not wav.shape[2] or wav.shape[2] % hop:
+            raise AudioError(f"wav has shape {tuple(wav.shape)}: [batch, 1, n * {hop} samples] is expected")
+        with torch.inference_mode():
+            latent, state = self.network.encoder.step(wav[:, 0].to(self.device), state)
+            codes = self.network.quantizer.encode(latent, n_codebooks)
+        return codes.clone(), state
+
     def decode_step(self, codes: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Codes [B, K, n] -> wav [B, 1, n * hop] that lags them by `config.delay` samples, new state.
 
-        The first `config.delay` samples of a stream are to be dropped; one more frame of silence pushes out the last.
+        The first `config.delay` samples of a stream are to be dropped; one more frame of silence pushes out
+        the last ones.
         """
         rate = self.rate_index(codes.shape[1])
-        latent = self.network.quantizer.decode(codes.to(self.device))
-        wav, state = self.network.decoder.step(latent, torch.full((len(codes),), rate, device=self.device), state)
-        return wav.unsqueeze(1), state
+        with torch.inference_mode():
+            latent = self.network.quantizer.decode(codes.to(self.device))
+            rates = torch.full((len(codes),), rate, device=self.device)
+            wav, state = self.network.decoder.step(latent, rates, state)
+        return wav.unsqueeze(1).clone(), state
 
     def rate_index(self, n_codebooks: int) -> int:
         """Which operating point K codebooks are; ValueError lists the offered numbers."""
@@ -174,28 +191,37 @@ class Codec:
             raise ValueError(f"{n_codebooks} codebooks are no operating point: choose one of {offered}")
         return offered.index(n_codebooks)
 
+    def own_length(self, length: int, sample_rate: int) -> int:
+        """Samples at the codec's own rate that stand for `length` samples at `sample_rate`: at least one."""
+        check_rate(sample_rate, "codec")
+        return max(1, audio.resampled_length(length, sample_rate, self.config.sample_rate))
+
     @staticmethod
     def checked(wav: Tensor | np.ndarray) -> Tensor:
         """`wav` as float32 [B, C, T]; AudioError for anything that cannot be coded."""
-        wav = torch.as_tensor(wav).float().cpu()
+        wav = torch.as_tensor(wav)
+        if not wav.is_floating_point():
+            raise AudioError(f"wav has type {wav.dtype}: floating point in [-1, 1] is expected")
         if wav.ndim != 3:
             raise AudioError(f"wav has shape {tuple(wav.shape)}: [batch, channels, samples] is expected")
         if 0 in wav.shape:
             raise AudioError(f"wav has shape {tuple(wav.shape)}: there is nothing to code")
+        wav = wav.detach().float().cpu()
         if not bool(torch.isfinite(wav).all()):
             raise AudioError("wav holds NaN or infinite samples: every sample has to be finite")
         return wav
 
+    def checked_codes(self, codes: Tensor) -> Tensor:
+        """`codes` [B, K, N] int64; AudioError for anything else. The network would read past its tables."""
+        if codes.ndim != 3 or 0 in codes.shape or codes.dtype != torch.int64:
+            found = f"{codes.dtype} of shape {tuple(codes.shape)}"
+            raise AudioError(f"codes are {found}: int64 [batch, K, N] is expected")
+        low, high = int(codes.min()), int(codes.max())
+        if low < 0 or high >= self.config.codebook_size:
+            raise AudioError(f"codes lie in {low}..{high}: 0..{self.config.codebook_size - 1} is expected")
+        return codes
 
-def resampled_length(length: int, sample_rate: int, new_rate: int) -> int:
-    """Samples after resampling: the nearest whole number to the same duration, at least one."""
-    return max(1, (2 * length * new_rate + sample_rate) // (2 * sample_rate))
 
-
-def resample(wav: Tensor, sample_rate: int, new_rate: int) -> Tensor:
-    """[B, T] at another rate, `resampled_length` samples."""
-    if sample_rate == new_rate:
-        return wav
-    length = resampled_length(wav.shape[-1], sample_rate, new_rate)
-    out = torch.from_numpy(soxr.resample(wav.cpu().numpy().T, sample_rate, new_rate).T.copy())
-    return F.pad(out[:, :length], (0, max(0, length - out.shape[-1])))
+def resample(wav: Tensor, sample_rate: int, new_rate: int, length: int) -> Tensor:
+    """[B, T] at another rate, `length` samples."""
+    return torch.from_numpy(audio.resample(wav.cpu().numpy(), sample_rate, new_rate, length))

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +50,32 @@ class CodecConfig:
     expansion: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bitrates", tuple(float(b) for b in self.bitrates))
+        try:
+            object.__setattr__(self, "bitrates", tuple(float(b) for b in self.bitrates))
+        except (TypeError, ValueError):
+            raise CheckpointError(f"bitrates={self.bitrates!r}: a list of numbers is expected") from None
+        if not isinstance(self.name, str) or not self.name:
+            raise CheckpointError(f"name={self.name!r}: a text is expected")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is int and (not isinstance(value, int) or value < (field.name == "fine_layers" and 0 or 1)):
-                raise CheckpointError(f"{field.name}={value!r}: a whole number above zero is expected")
+            if field.type is int:
+                least = 0 if field.name == "fine_layers" else 1
+                if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                    raise CheckpointError(f"{field.name}={value!r}: a whole number from {least} is expected")
         if self.hop_length % self.subframes:
-            raise CheckpointError(f"hop_length={self.hop_length} is not a multiple of subframes={self.subframes}")
-        if self.n_fft % self.subhop or not 2 * self.subhop <= self.n_fft <= 2 * self.hop_length:
-            raise CheckpointError(f"n_fft={self.n_fft}: a multiple of {self.subhop} up to {2 * self.hop_length}")
+            raise CheckpointError(f"hop_length={self.hop_length}: a multiple of subframes={self.subframes}")
+        least, most = 2 * self.subhop, 2 * self.hop_length
+        if self.n_fft % self.subhop or not least <= self.n_fft <= most:
+            raise CheckpointError(f"n_fft={self.n_fft}: a multiple of {self.subhop}, {least} to {most}")
         if self.codebook_size & (self.codebook_size - 1):
             raise CheckpointError(f"codebook_size={self.codebook_size} is not a power of two")
         if not self.bitrates or list(self.bitrates) != sorted(set(self.bitrates)):
             raise CheckpointError(f"bitrates={self.bitrates} are not distinct and rising")
+        per_codebook = self.frame_rate * self.bits_per_code / 1000
+        for bitrate in self.bitrates:
+            count = bitrate / per_codebook if per_codebook else 0.5
+            if not math.isclose(count, round(count)) or count < 0.5:
+                raise CheckpointError(f"bitrates: {bitrate:g} is no multiple of a codebook's {per_codebook:g} kbit/s")
         if self.codebooks_at(self.bitrates[-1]) != self.n_codebooks:
             raise CheckpointError(f"bitrates={self.bitrates} do not end at all {self.n_codebooks} codebooks")
 
@@ -81,7 +96,7 @@ class CodecConfig:
 
     @property
     def delay(self) -> int:
-        """Samples by which the decoder's output lags its input; the algorithmic latency is `hop_length + delay`."""
+        """Samples by which the decoder's output lags its input; the latency is `hop_length + delay`."""
         return self.hop_length
 
     def codebooks_at(self, bitrate: float) -> int:
@@ -92,8 +107,10 @@ class CodecConfig:
         return round(bitrate * 1000 / (self.frame_rate * self.bits_per_code))
 
     def save(self, folder: Path) -> None:
-        """Write `config.json`."""
-        (folder / "config.json").write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        """Write `config.json`, to a temporary name first."""
+        temporary = folder / "config.json.part"
+        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        os.replace(temporary, folder / "config.json")
 
     @classmethod
     def load(cls, folder: Path) -> "CodecConfig":
@@ -103,6 +120,8 @@ class CodecConfig:
             values = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path}: not a readable codec config ({error})") from None
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{path}: not a readable codec config (a JSON object is expected)")
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         if unknown:
             raise CheckpointError(f"{path}: unknown keys {sorted(unknown)}")

@@ -54,7 +54,8 @@ def discriminator_loss(real: list, fake: list) -> Tensor:
 
 
 def generator_losses(real: list, fake: list) -> tuple[Tensor, Tensor]:
-    """Hinge loss of the generator and feature matching (L1 relative to the real features), mean over scales."""
+    """Hinge loss of the generator and feature matching (L1 relative to the real features), mean over
+    scales."""
     adversarial = torch.stack([F.relu(1 - f).mean() for f, _ in fake]).mean()
     matching = []
     for (_, features_r), (_, features_f) in zip(real, fake, strict=True):

@@ -1,5 +1,6 @@
 """Sums over all training processes; no-ops in a single process."""
 
+import torch
 import torch.distributed as dist
 import torch.distributed.nn.functional as differentiable
 from torch import Tensor
@@ -27,9 +28,10 @@ def differentiable_mean(x: Tensor) -> Tensor:
     return differentiable.all_reduce(x) / dist.get_world_size() if active() else x
 
 
-def broadcast(x: Tensor) -> Tensor:
-    """The first process's x, on every process."""
-    if active():
-        x = x.contiguous()
-        dist.broadcast(x, 0)
-    return x
+def gather(x: Tensor) -> Tensor:
+    """Every process's x (of one shape), joined along the first dimension in the order of the processes."""
+    if not active():
+        return x
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)

@@ -1,6 +1,6 @@
 """Causal building blocks on [B, N, C] (batch, frames, channels), each with an explicit streaming state.
 
-`forward(x)` equals `step(x, init_state(B))` on the whole signal, and any chunking of `step` equals it too."""
+`step(x, init_state(B))` on a whole signal equals any chunking of it."""
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,8 @@ from .distributed import differentiable_mean
 
 
 class ConvNeXtBlock(nn.Module):
-    """ConvNeXt block (Liu et al. 2022, 1-D as in Vocos, Siuzdak 2023), causal: depthwise convolution over time,
-    LayerNorm, pointwise expansion, GELU, pointwise projection, layer scale, residual."""
+    """ConvNeXt block (Liu et al. 2022, 1-D as in Vocos, Siuzdak 2023), causal: depthwise convolution over
+    time, LayerNorm, pointwise expansion, GELU, pointwise projection, layer scale, residual."""
 
     def __init__(self, dim: int, kernel: int, expansion: int, layer_scale: float):
         super().__init__()
@@ -31,7 +31,7 @@ class ConvNeXtBlock(nn.Module):
         past = torch.cat([state, x], 1)
         y = self.depthwise(past.transpose(1, 2)).transpose(1, 2)
         y = self.project(F.gelu(self.expand(self.norm(y)), approximate="tanh"))
-        return x + self.scale * y, past[:, -self.context :]
+        return x + self.scale * y, past[:, past.shape[1] - self.context :]
 
 
 class ConvNeXtStack(nn.Module):
@@ -41,7 +41,8 @@ class ConvNeXtStack(nn.Module):
         super().__init__()
         self.input = nn.Linear(in_dim, dim)
         self.input_norm = nn.LayerNorm(dim, eps=1e-6)
-        self.blocks = nn.ModuleList(ConvNeXtBlock(dim, kernel, expansion, 1 / max(layers, 1)) for _ in range(layers))
+        blocks = [ConvNeXtBlock(dim, kernel, expansion, 1 / layers) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 
     def init_state(self, batch: int) -> list[Tensor]:

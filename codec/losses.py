@@ -17,8 +17,8 @@ def mel_filters(n_fft: int, n_mels: int, sample_rate: int) -> Tensor:
 
 
 class _RealFFT(torch.autograd.Function):
-    """`torch.fft.rfft` as real pairs, whose gradient is one inverse real transform: torch's own goes through a
-    full complex one and costs three times as much on a CPU."""
+    """`torch.fft.rfft` as real pairs, whose gradient is one inverse real transform: torch's own goes through
+    a full complex one and costs three times as much on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, frames: Tensor) -> Tensor:
@@ -39,10 +39,11 @@ def rfft(frames: Tensor) -> Tensor:
 
 
 class SpectralLosses(nn.Module):
-    """Multi-scale log-mel L1 (DAC, Kumar et al. 2023) and compressed complex STFT distance (Wilson et al. 2018).
+    """Multi-scale log-mel L1 (DAC, Kumar et al. 2023) and compressed complex STFT distance (Wilson et al.
+    2018).
 
-    `forward(estimate, target)` returns the two scalars. Spectra are scaled so that a sine of amplitude a peaks at
-    a / 2; logarithms are natural and floored at -80 dB.
+    `forward(estimate, target)` returns the two scalars. Spectra are scaled so that a sine of amplitude a
+    peaks at a / 2; logarithms are natural and floored at -80 dB.
     """
 
     SCALES = ((2048, 128), (1024, 80), (512, 48), (128, 12))

@@ -56,7 +56,8 @@ class Reconstruction(nn.Module):
             config: its configuration.
             wav: [B, n * hop].
             rate: [B] index of the operating point of each item.
-            noise: [B, N, D] added to the latents instead of quantizing them (the start of a training), or None.
+            noise: [B, N, D] added to the latents instead of quantizing them (the start of a training), or
+                None.
             generator: see `ResidualQuantizer.forward`.
         """
         delay = config.delay

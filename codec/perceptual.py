@@ -1,9 +1,9 @@
 """A differentiable perceptual disturbance after ITU-T P.862 (PESQ).
 
 Follows P.862's chain (level, Hann spectra, Bark bands, Zwicker loudness, dead zone, symmetric and asymmetric
-disturbance, L6 over 320 ms and L2 over time), as PMSQE (Martín-Doñas et al. 2018) did for enhancement. Bands and
-hearing threshold come from closed formulas, and the standard's alignment and equalisation are left out, so the
-figure follows PESQ without equalling it (a test measures the rank correlation)."""
+disturbance, L6 over 320 ms and L2 over time), as PMSQE (Martín-Doñas et al. 2018) did for enhancement. Bands
+and hearing threshold come from closed formulas, and the standard's alignment and equalisation are left out,
+so the figure follows PESQ without equalling it (a test measures the rank correlation)."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,8 @@ LEVEL_DB = 79.0  # P.862 presents speech at 79 dB SPL
 
 
 class PerceptualDisturbance(nn.Module):
-    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score: 0 is no difference."""
+    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score: 0 is no
+    difference."""
 
     window: Tensor
     bands: Tensor
@@ -53,7 +54,8 @@ class PerceptualDisturbance(nn.Module):
         return rfft(frames)[..., 1:, :].square().sum(-1)
 
     def levelled(self, power: Tensor) -> Tensor:
-        """Power spectra scaled to speech at 79 dB SPL; like P.862, this makes the disturbance blind to gain."""
+        """Power spectra scaled to speech at 79 dB SPL; like P.862, this makes the disturbance blind to
+        gain."""
         level = (power * self.level_band).sum(-1).mean(1).clamp_min(1e-3)
         return power * (10 ** (LEVEL_DB / 10) / level).view(-1, 1, 1)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .distributed import all_reduce_sum, broadcast
+from .distributed import all_reduce_sum, gather
 
 
 class Quantized(NamedTuple):
@@ -60,7 +60,9 @@ class ResidualQuantizer(nn.Module):
             latent = latent + self.codebooks[k][codes[:, k]]
         return latent
 
-    def forward(self, latent: Tensor, n_codebooks: Tensor, generator: torch.Generator | None = None) -> Quantized:
+    def forward(
+        self, latent: Tensor, n_codebooks: Tensor, generator: torch.Generator | None = None
+    ) -> Quantized:
         """Training pass with straight-through gradients; in train mode the codebooks learn from every frame.
 
         Args:
@@ -97,8 +99,9 @@ class ResidualQuantizer(nn.Module):
         uniform = counts.sum() / len(counts)
         dead = self.counts[k] < self.dead_below * uniform
         if dead.any():
-            chosen = torch.randint(len(x), (int(dead.sum()),), generator=generator).to(x.device)
-            self.codebooks[k][dead] = broadcast(x[chosen])
+            every = gather(x)  # one process with the whole batch draws the same
+            chosen = torch.randint(len(every), (int(dead.sum()),), generator=generator).to(x.device)
+            self.codebooks[k][dead] = every[chosen]
             self.counts[k][dead] = uniform
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
 """Causal short-time Fourier analysis and synthesis with explicit state.
 
-The last window of a frame of analysis ends with the frame. The first window of a frame of synthesis begins one
-hop before it, so each output sample is complete one hop after its frame: with hop 320 and window 640 at 16 kHz,
-20 ms of delay, 40 ms of algorithmic latency."""
+The last window of a frame of analysis ends with the frame. The first window of a frame of synthesis begins
+one hop before it, so each output sample is complete one hop after its frame: with hop 320 and window 640 at
+16 kHz, 20 ms of delay, 40 ms of algorithmic latency."""
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +54,8 @@ class Synthesis(nn.Module):
         return tail, tail
 
     def step(self, spectra: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Complex [B, s, n_fft // 2 + 1] -> samples [B, s * subhop] (the first ones of a stream are its delay)."""
+        """Complex [B, s, n_fft // 2 + 1] -> samples [B, s * subhop] (the first ones of a stream are its
+        delay)."""
         frames = torch.fft.irfft(spectra, self.n_fft) * self.window
         energy = (self.window**2).expand(len(frames), frames.shape[1], -1)
         finished, tails = [], []

@@ -6,9 +6,10 @@ import numpy as np
 def augment(wav: np.ndarray, rng: np.random.Generator, sample_rate: int = 16000) -> np.ndarray:
     """Vary level, colour, bandwidth and room of a crop, float32 [T]; the result stays within [-1, 1].
 
-    A gain of -10..+6 dB always; three times in ten a smooth random equaliser of about +-6 dB; one time in ten a
-    band limit as of telephones and old codecs (3.4 to 7 kHz); one time in ten a small simulated room (exponentially
-    decaying noise, reverberation time 0.1 to 0.4 s). Nothing is added: the target of a codec is its own input.
+    A gain of -10..+6 dB always; three times in ten a smooth random equaliser of about +-6 dB; one time in ten
+    a band limit as of telephones and old codecs (3.4 to 7 kHz); one time in ten a small simulated room
+    (exponentially decaying noise, reverberation time 0.1 to 0.4 s). Nothing is added: the target of a codec
+    is its own input.
     """
     room_length = int(0.25 * sample_rate)
     size = len(wav) + room_length

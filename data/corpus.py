@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import AudioError, MynahError
+
 
 class Entry(NamedTuple):
     """One recording inside a packed corpus; `start` and `length` are in samples."""
@@ -35,22 +37,45 @@ def pack(
     recordings: Sequence[tuple[str, str, str, Callable[[], np.ndarray]]],
     out: Path,
     progress: Callable[[Iterable], Iterable] = iter,
+    unreadable: Callable[[str, AudioError], None] | None = None,
 ) -> PackedCorpus:
-    """Write `out` (raw int16) and `out`.json from (id, group, speaker, read) tuples; `read()` gives float [T].
+    """Write `out` (raw int16) and `out`.json from tuples (id, group, speaker, read); `read()` gives a float
+    [T].
 
     Both files are written to temporary names and renamed, the index last: a killed packing leaves no corpus.
+
+    Args:
+        recordings: what to pack, in this order.
+        out: the file of samples.
+        progress: wraps the loop over the recordings, such as a progress bar.
+        unreadable: takes the id and the error of a recording whose `read()` raised an AudioError, and which
+            is left out for it; without this the error ends the packing.
+
+    Raises:
+        MynahError: nothing readable.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     entries, start = [], 0
     with open(part, "wb") as f:
         for id_, group, speaker, read in progress(recordings):
-            pcm = np.clip(np.round(np.asarray(read()) * 32768.0), -32768, 32767).astype("<i2")
+            try:
+                wav = np.asarray(read())
+            except AudioError as error:
+                if unreadable is None:
+                    raise
+                unreadable(id_, error)
+                continue
+            pcm = np.clip(np.round(wav * 32768.0), -32768, 32767).astype("<i2")
             f.write(pcm.tobytes())
             entries.append(Entry(id_, group, speaker, start, len(pcm)))
             start += len(pcm)
-    os.replace(part, out)
     index = out.with_name(out.name + ".json")
+    index.unlink(missing_ok=True)  # of an earlier corpus: it must not be read with these samples
+    if not start:
+        part.unlink()
+        raise MynahError(f"{out.name}: none of the {len(recordings)} recordings could be read")
+    os.replace(part, out)
     temporary = index.with_name(index.name + ".part")
     temporary.write_text(json.dumps([list(e) for e in entries]))
     os.replace(temporary, index)
@@ -64,12 +89,12 @@ def open_packed(path: Path) -> PackedCorpus:
 
 
 class CropSampler:
-    """Random crops, drawn group by group with given weights, then uniformly over the seconds of a group.
+    """Random crops, drawn uniformly over the seconds of the corpus, each second weighted by its group.
 
     Args:
         corpus: the packed recordings.
         length: crop length in samples; shorter recordings are zero-padded at a random position.
-        weights: relative weight of each group; groups not named get 1.0 times their seconds' share.
+        weights: weight of a second of each group; 1 for groups not named.
         min_rms: crops quieter than this are redrawn (at most 8 times): silence teaches little.
     """
 
@@ -77,11 +102,12 @@ class CropSampler:
         self.corpus, self.length, self.min_rms = corpus, length, min_rms
         lengths = np.array([e.length for e in corpus.entries], dtype=np.float64)
         groups = np.array([e.group for e in corpus.entries])
-        unknown = set(weights) - set(groups.tolist())
+        known = sorted(set(groups.tolist()))
+        unknown = sorted(set(weights) - set(known))
         if unknown:
-            raise ValueError(f"weights name groups {sorted(unknown)}; the corpus has {sorted(set(groups.tolist()))}")
+            raise ValueError(f"weights name groups {unknown}; the corpus has {known}")
         p = lengths.copy()
-        for group in set(groups.tolist()):
+        for group in known:
             p[groups == group] *= weights.get(group, 1.0)
         self.cumulative = np.cumsum(p / p.sum())
 

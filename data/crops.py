@@ -1,5 +1,5 @@
-"""Training examples of the codec as a pure function of (seed, index): a run killed anywhere resumes to the same
-data, and any number of processes sees the same batches."""
+"""Training examples of the codec as a pure function of (seed, index): a run killed anywhere resumes to the
+same data, and any number of processes sees the same batches."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,8 @@ from .corpus import CropSampler
 
 
 class Crop(NamedTuple):
-    """`wav` float32 [T]; `rate` index of the operating point; `noise` float32 [N, D] for the latents, or empty."""
+    """`wav` float32 [T]; `rate` index of the operating point; `noise` float32 [N, D] for the latents, or
+    empty."""
 
     wav: np.ndarray
     rate: int

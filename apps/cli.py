@@ -1,0 +1,222 @@
+"""The `mynah` command: `mynah VERB IN [OUT]`. What a verb needs is imported when it is called."""
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ..data.errors import MynahError
+
+OK, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+
+app = typer.Typer(
+    help="Speech to a few discrete tokens and back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[str, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")]
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[OUT]",
+        help="A file, a folder, or - for standard output; beside IN if left out. A folder IN needs one.",
+        show_default=False,
+    ),
+]
+Bitrate = Annotated[float, typer.Option(help="kbit/s per channel: 1.5, 3 or 6.")]
+CodecName = Annotated[
+    str | None,
+    typer.Option(
+        "--codec", help="Name or folder of the codec; by default the one the file names.", show_default=False
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Files of a folder to work on at a time.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(f"mynah {version_of('mynah')}")
+        raise typer.Exit
+
+
+@app.command()
+def encode(
+    source: Source,
+    target: Target = None,
+    bitrate: Bitrate = 3.0,
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    force: Force = False,
+    jobs: Jobs = 1,
+) -> int:
+    """Compress sound files (any format, rate and number of channels) to .mynah files."""
+    from ..data.manifest import AUDIO_SUFFIXES
+    from . import files, verbs
+    from .encode import Encode
+
+    work = Encode(codec, bitrate)
+    work.check()
+    return verbs.run("encode", work, source, target, AUDIO_SUFFIXES, files.SUFFIX, force, jobs)
+
+
+@app.command()
+def decode(
+    source: Source,
+    target: Target = None,
+    codec: CodecName = None,
+    start: Annotated[float, typer.Option(metavar="S", help="Begin S seconds into the recording.")] = 0.0,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Decode S seconds only.", show_default=False)
+    ] = None,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Decode what is intact of a damaged file, silence for the rest.")
+    ] = False,
+    suffix: Annotated[
+        str, typer.Option(help="What to write where OUT does not say it: .wav, .flac, ...")
+    ] = ".wav",
+    force: Force = False,
+    jobs: Jobs = 1,
+) -> int:
+    """Bring .mynah files back to sound, with the rate, length and channels of the original."""
+    from ..data.audio import FORMATS
+    from . import files, verbs
+    from .decode import Decode
+
+    work = Decode(codec, force, start, duration, salvage)
+    work.check()
+    if suffix.lower() not in FORMATS:
+        raise MynahError(f"--suffix {suffix}: not one of {', '.join(FORMATS)}")
+    return verbs.run("decode", work, source, target, (files.SUFFIX,), suffix, force, jobs, tuple(FORMATS))
+
+
+@app.command()
+def truncate(
+    source: Source,
+    target: Target = None,
+    bitrate: Annotated[float, typer.Option(help="kbit/s per channel, lower than that of the file.")] = 1.5,
+    codec: CodecName = None,
+    force: Force = False,
+    jobs: Jobs = 1,
+) -> int:
+    """Lower the bitrate of .mynah files without coding them again."""
+    from . import files, verbs
+    from .truncate import Truncate
+
+    work = Truncate(bitrate, codec)
+    return verbs.run(
+        "truncate", work, source, target, (files.SUFFIX,), files.SUFFIX, force, jobs, tag=f"-{bitrate:g}"
+    )
+
+
+@app.command()
+def tokens(
+    source: Source, target: Target = None, codec: CodecName = None, force: Force = False, jobs: Jobs = 1
+) -> int:
+    """Take the codes out of .mynah files as .npy (int16 [C, K, N]), or put them back from .npy.
+
+    What decoding needs besides goes to a .json file beside the .npy. An .npy without one is taken for sound at the
+    codec's own rate.
+    """
+    from . import files, folders, verbs
+    from .tokens import Tokens, is_array
+
+    to_codes = is_array(source) or (os.path.isdir(source) and not folders.find(source, [files.SUFFIX]))
+    old, new = (".npy", files.SUFFIX) if to_codes else (files.SUFFIX, ".npy")
+    return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
+
+
+@app.command()
+def info(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A .mynah file, a folder of them, or -.")],
+    codec: CodecName = None,
+) -> int:
+    """Tell rate, length, operating point, real bitrate, codec and integrity; 2 if anything is damaged."""
+    from . import verbs
+
+    return verbs.info(source, codec)
+
+
+@app.command()
+def compare(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[IN]", help="A sound file, or -.", show_default=False)
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Take a short sound made in code instead.")
+    ] = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="PNG", help="Draw the spectrograms.", show_default=False)
+    ] = None,
+    start: Annotated[float, typer.Option(metavar="S", help="Begin S seconds into the recording.")] = 0.0,
+    duration: Annotated[float, typer.Option(metavar="S", help="Take S seconds at the most.")] = 30.0,
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    force: Force = False,
+) -> int:
+    """Code a recording at every bitrate and measure it against the original: PESQ, ESTOI, mel distance."""
+    from . import verbs
+
+    if (source is None) != sample:
+        raise MynahError("compare needs a sound file, or --sample for the one made in code, and not both")
+    return verbs.compare(source, plot, start, duration, codec, force)
+
+
+def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """One clear line and an exit code for everything that is not the program's fault."""
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return verb(*arguments, **options)
+        except MynahError as error:
+            return fail(str(error))
+        except BrokenPipeError:  # of a table or a help page: nobody wants to know
+            silence_stdout()
+            return USER_ERROR
+        except KeyboardInterrupt:
+            return fail("stopped", INTERRUPTED)
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            return fail(f"{name}{error.strerror or error}")
+
+    return run
+
+
+def fail(line: str, code: int = USER_ERROR) -> int:
+    """Say why on standard error; standard output may be broken, and is not to be flushed again."""
+    print(f"mynah: {line}", file=sys.stderr)
+    silence_stdout()
+    return code
+
+
+def silence_stdout() -> None:
+    """What is still in standard output's buffer goes nowhere, without a second error at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that unfinished files are removed
+    sys.exit(run(sys.argv[1:]))
+
+
+@guarded
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = typer.main.get_command(app).main(arguments, "mynah", standalone_mode=False)
+    except typer.TyperException as error:
+        return fail(getattr(error, "format_message", error.__str__)())
+    sys.stdout.flush()
+    return code or OK

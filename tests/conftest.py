@@ -1,0 +1,83 @@
+"""What several test files need: a codec small enough to build, and the `mynah` command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mynah.codec import Codec, checkpoint
+from mynah.codec.config import CodecConfig
+from mynah.codec.network import CodecNetwork
+
+TINY = CodecConfig(
+    name="tiny",
+    latent_dim=8,
+    codebook_size=1024,
+    encoder_dim=16,
+    encoder_layers=2,
+    decoder_dim=16,
+    decoder_layers=2,
+    fine_dim=16,
+    fine_layers=1,
+)
+SHARED_DATA = Path(os.environ.get("MYNAH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def make_codec(folder: Path, seed: int = 0) -> Path:
+    """A folder with an untrained codec whose codes and sound depend on the input."""
+    torch.manual_seed(seed)
+    network = CodecNetwork(TINY)
+    for codebook in network.quantizer.codebooks:
+        torch.nn.init.normal_(codebook, std=0.3)
+    checkpoint.save(folder, TINY, network.state_dict())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """A codec folder with random weights: right in everything but the sound."""
+    return make_codec(tmp_path_factory.mktemp("codec") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder) -> Codec:
+    """The codec of `tiny_folder`."""
+    return Codec.from_pretrained(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """The speech-like sound, float32 [T] at 16 kHz."""
+    from mynah.data.sample import speech_like
+
+    return speech_like().wav[0]
+
+
+@pytest.fixture
+def mynah(monkeypatch, capfd) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs the command line inside this process: `mynah("info", path)` has returncode, stdout and stderr."""
+    from mynah.apps import cli
+
+    def run(*arguments: object) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mynah_process() -> Callable[..., subprocess.Popen]:
+    """Starts the command line as a process of its own, for pipes and signals."""
+
+    def start(*arguments: object, **options) -> subprocess.Popen:
+        command = [sys.executable, "-c", "from mynah.apps.cli import main; main()", *map(str, arguments)]
+        options = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) | options
+        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options)
+
+    return start

@@ -1,90 +1,47 @@
 """`mynah train codec`: one flat loop on Accelerate, for one CPU as for many GPUs.
 
-A run folder holds `recipe.json`, `progress.jsonl`, `progress.png`, `samples/`, `state.pt` (everything a resumed
-run needs; tensors and plain values only) and, from the averaged weights, a codec folder that `Codec.from_pretrained`
-reads. Killed at any moment, the same command takes it up and reaches the same losses."""
+A run folder holds `recipe.json`, `progress.jsonl`, `progress.png`, `samples/`, `state.pt` (everything a
+resumed run needs; tensors and plain values only) and, from the averaged weights, a codec folder that
+`Codec.from_pretrained` reads. Killed at any moment, the same command takes it up and reaches the same
+losses."""
 
 import dataclasses
 import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..codec import checkpoint
 from ..codec.config import CodecConfig
 from ..codec.discriminator import MultiScaleDiscriminator
+from ..codec.distributed import all_reduce_sum
 from ..codec.network import CodecNetwork
 from ..codec.objective import Adversarial, Reconstruction
 from ..data.corpus import CropSampler, PackedCorpus
-from ..data.crops import Crop, Crops
+from ..data.crops import Crops
 from ..data.errors import MynahError
-from .train_evaluate import Validation
+from .train_evaluate import Validation, plot_progress
 from .train_options import TrainOptions
+from .train_parts import (
+    Average,
+    Rank,
+    check_continues,
+    collate,
+    cut_log,
+    leave_interrupt,
+    start_codebooks,
+    write_recipe,
+)
 
-KMEANS_LATENTS = 32768
-
-
-class Rank:
-    """This process's share of every step's examples, from a given step on, as a batch sampler."""
-
-    def __init__(self, options: TrainOptions, accelerator: Accelerator, step: int):
-        self.per_process = options.batch // accelerator.num_processes
-        if self.per_process * accelerator.num_processes != options.batch:
-            raise MynahError(f"batch={options.batch} is not a multiple of {accelerator.num_processes} processes")
-        self.options, self.rank, self.step = options, accelerator.process_index, step
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.step, self.options.steps):
-            first = step * self.options.batch + self.rank * self.per_process
-            yield list(range(first, first + self.per_process))
-
-    def __len__(self) -> int:
-        return self.options.steps - self.step
-
-
-def collate(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """wav [B, T], rate [B], noise [B, N, D] or None."""
-    noise = torch.from_numpy(np.stack([c.noise for c in crops])) if crops[0].noise.size else None
-    return torch.from_numpy(np.stack([c.wav for c in crops])), torch.tensor([c.rate for c in crops]), noise
-
-
-class Average:
-    """Exponential moving average of parameters; buffers are copied."""
-
-    def __init__(self, network: CodecNetwork, decay: float):
-        self.decay = decay
-        self.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.parameters = {k for k, _ in network.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, network: CodecNetwork, step: int) -> None:
-        """Follow the network; early steps are followed more closely."""
-        decay = min(self.decay, (step + 1) / (step + 10))
-        for key, value in network.state_dict().items():
-            if key in self.parameters:
-                self.tensors[key].lerp_(value, 1 - decay)
-            else:
-                self.tensors[key].copy_(value)
-
-
-def start_codebooks(network: CodecNetwork, crops: Crops, first: int, device: torch.device, seed: int) -> None:
-    """K-means of the quantizer on the latents of fresh crops; every process computes the same."""
-    latents, index, count = [], first, 0
-    while count < KMEANS_LATENTS:
-        wav = torch.from_numpy(np.stack([crops[i].wav for i in range(index, index + 32)])).to(device)
-        with torch.no_grad():
-            latents.append(network.encoder(wav).flatten(0, 1).cpu())
-        index, count = index + 32, count + len(latents[-1])
-    network.cpu().quantizer.kmeans(torch.cat(latents)[:KMEANS_LATENTS], torch.Generator().manual_seed(seed))
-    network.to(device)
+TIMED_STEPS = 20  # after so many the duration of the run is told
 
 
 def train(
@@ -96,13 +53,24 @@ def train(
     initial: Path | None = None,
     stop_at: int | None = None,
     log: Callable[[str], None] = print,
-) -> Path:
-    """Train until `options.steps` (or `stop_at`) and return `out`, which is then also a codec folder.
+    interrupted: Callable[[], bool] = lambda: False,
+) -> int:
+    """Train until `options.steps` and return the step reached; `out` is then also a codec folder.
 
     Args:
-        initial: a codec folder to start from; its architecture must equal `config`. The adversarial stage needs it.
+        config: the architecture.
+        options: how to train it.
+        corpus: what to train on.
+        validation: what to evaluate on, or None.
+        out: the run's folder; a run that it holds is taken up.
+        initial: a codec folder to start from; its architecture must equal `config`. The adversarial stage
+            needs it.
         stop_at: stop early after this step, resumably.
         log: where a line per evaluation goes.
+        interrupted: asked after every step; where it says so in any process, the run is saved and stops.
+
+    Raises:
+        MynahError: recipe, `initial` or `out` do not fit together; a loss that is no longer finite.
     """
     accelerator = Accelerator(
         mixed_precision="bf16" if options.bf16 else "no",
@@ -125,15 +93,17 @@ def train(
         network.encoder.requires_grad_(False)
         network.quantizer.eval()
     trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=options.lr, betas=(0.8, 0.95), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained, lr=options.lr, betas=(0.8, 0.95), weight_decay=0.01, fused=True)
     average = Average(network.to(device), options.ema)
     model, optimizer = accelerator.prepare(network, optimizer)
     objective: Reconstruction | Adversarial = reconstruction
     critic_optimizer = None
     if adversarial:
-        critic = MultiScaleDiscriminator()
-        critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=options.lr, betas=(0.5, 0.9))
-        critic, critic_optimizer = accelerator.prepare(critic, critic_optimizer)
+        critic_network = MultiScaleDiscriminator()
+        critic_optimizer = torch.optim.AdamW(
+            critic_network.parameters(), lr=options.lr, betas=(0.5, 0.9), fused=True
+        )
+        critic, critic_optimizer = accelerator.prepare(critic_network, critic_optimizer)
         objective = Adversarial(reconstruction, critic, options.weights)
     balancer = objective.balancer
 
@@ -147,6 +117,7 @@ def train(
     step, seconds = 0, 0.0
     state_path = out / "state.pt"
     if state_path.exists():
+        check_continues(out, config, options)
         state = torch.load(state_path, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
@@ -154,9 +125,11 @@ def train(
         balancer.load_state_dict(state["balancer"])
         step, seconds = state["step"], state["seconds"]
         if critic_optimizer is not None:
-            critic.load_state_dict(state["critic"])
+            critic_network.load_state_dict(state["critic"])
             critic_optimizer.load_state_dict(state["critic_optimizer"])
-        log(f"resumed at step {step}")
+        if main:
+            cut_log(out / "progress.jsonl", step)
+            log(f"resumed at step {step}")
 
     def save() -> None:
         state = {
@@ -168,7 +141,10 @@ def train(
             "seconds": seconds,
         }
         if critic_optimizer is not None:
-            state |= {"critic": critic.state_dict(), "critic_optimizer": critic_optimizer.state_dict()}
+            state |= {
+                "critic": critic_network.state_dict(),
+                "critic_optimizer": critic_optimizer.state_dict(),
+            }
         temporary = state_path.with_name("state.pt.part")
         torch.save(state, temporary)
         os.replace(temporary, state_path)
@@ -176,13 +152,17 @@ def train(
 
     if main:
         out.mkdir(parents=True, exist_ok=True)
-        recipe = {"codec": dataclasses.asdict(config), "train": dataclasses.asdict(options)}
-        (out / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+        write_recipe(out, config, options)
     loader = DataLoader(
-        crops, batch_sampler=Rank(options, accelerator, step), collate_fn=collate, num_workers=options.workers  # type: ignore[arg-type]
+        crops,  # type: ignore[arg-type]
+        batch_sampler=Rank(options, accelerator, step),
+        collate_fn=collate,
+        num_workers=options.workers,
+        worker_init_fn=leave_interrupt,
     )
     reports: list[dict[str, float]] = []
-    clock = time.monotonic()
+    clock = begun = time.monotonic()
+    timed = step + TIMED_STEPS
     for wav, rate, noise in loader:
         if stop_at is not None and step >= stop_at:
             break
@@ -198,7 +178,14 @@ def train(
             result, output, target = objective(model, config, wav, rate)
         else:
             generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-            result = objective(model, config, wav, rate, noise if noise is None else noise.to(device), generator)
+            result = objective(
+                model, config, wav, rate, noise if noise is None else noise.to(device), generator
+            )
+        bad = [k for k, v in result.report.items() if not math.isfinite(v)]
+        if bad:
+            raise MynahError(
+                f"step {step}: {bad} no longer finite; {out} keeps an earlier step: lower train.lr"
+            )
         accelerator.backward(result.loss)
         optimizer.step()
         if critic_optimizer is not None:
@@ -212,7 +199,12 @@ def train(
         average.update(network, step)
         reports.append(result.report)
         step += 1
-        if main and (step % options.save_every == 0 or step == options.steps or step == stop_at):
+        stopping = bool(all_reduce_sum(torch.tensor(float(interrupted()), device=device)))
+        if main and step == timed:
+            pace = (time.monotonic() - begun) / TIMED_STEPS
+            hours = pace * (options.steps - step) / 3600
+            log(f"{pace:.2f} s a step: about {hours:.1f} hours to step {options.steps}, evaluations apart")
+        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
             seconds += time.monotonic() - clock
             clock = time.monotonic()
             save()
@@ -227,6 +219,9 @@ def train(
             with open(out / "progress.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")
             log(json.dumps(line))
+            plot_progress(out)
             reports = []
+        if stopping:
+            break
     accelerator.end_training()
-    return out
+    return step

@@ -1,6 +1,7 @@
 """Validation during training: fixed clips, coded at every offered bitrate, scored, kept as audio and
 pictures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,20 @@ from ..codec.config import CodecConfig
 from ..codec.network import CodecNetwork
 from ..data import metrics, spectrogram
 from ..data.corpus import PackedCorpus
+from ..data.errors import MynahError
+
+
+def plot_progress(out: Path) -> None:
+    """Draw `progress.png` from `progress.jsonl`: a panel for each loss, and for each score over the
+    bitrates."""
+    keys: dict[str, None] = {}
+    for text in (out / "progress.jsonl").read_text().splitlines():
+        keys |= dict.fromkeys(k for k, v in json.loads(text).items() if isinstance(v, float))
+    panels: dict[str, list[str]] = {}
+    for key in keys:
+        name, _, bitrate = key.rpartition("_")
+        panels.setdefault(name if bitrate[:1].isdigit() else key, []).append(key)
+    spectrogram.plot_curves(out / "progress.jsonl", out / "progress.png", *panels.values())
 
 
 class Validation:
@@ -42,6 +57,9 @@ class Validation:
         self.wavs = [corpus.wav(chosen[i])[: int(seconds * rate)] for i in order[:clips]]
         self.wavs = [w for w in self.wavs if len(w) >= rate]
         self.shown = shown
+        if not self.wavs:
+            where = f"of {', '.join(groups)} " if groups else ""
+            raise MynahError(f"no recording {where}of at least a second to validate on")
 
     def run(self, config: CodecConfig, tensors: dict[str, Tensor], folder: Path, step: int) -> dict:
         """PESQ-WB, ESTOI and mel distance by bitrate, and the codebooks' use and entropy over the clips."""

@@ -2,11 +2,17 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..codec.config import CodecConfig
 from ..data.errors import MynahError
+
+_SPECTRAL = ("mel", "perceptual", "complex")
+LOSSES = {"reconstruction": _SPECTRAL, "adversarial": (*_SPECTRAL, "adversarial", "features")}
+MIN_CROP = 0.2  # seconds: the longest window of the losses and the decoder's delay fit in
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,31 @@ class TrainOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.stage not in ("reconstruction", "adversarial"):
-            raise MynahError(f"stage={self.stage!r}: reconstruction or adversarial")
+        for f in dataclasses.fields(self):
+            _check_type(f.name, getattr(self, f.name), f.type)
+        object.__setattr__(self, "rate_weights", tuple(self.rate_weights))
+        if self.stage not in LOSSES:
+            raise MynahError(f"stage={self.stage!r}: {' or '.join(LOSSES)}")
         for name in ("steps", "batch", "evaluate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise MynahError(f"{name}={getattr(self, name)}: at least 1")
         if not 0 <= self.latent_steps <= self.steps:
             raise MynahError(f"latent_steps={self.latent_steps}: between 0 and steps={self.steps}")
+        if self.crop < MIN_CROP:
+            raise MynahError(f"crop={self.crop:g}: at least {MIN_CROP} seconds")
+        for name in ("lr", "commitment", "latent_noise", "workers", "warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise MynahError(f"{name}={getattr(self, name)}: not below 0")
+        for name in ("decay", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise MynahError(f"{name}={getattr(self, name)}: between 0 and 1")
+        if min(self.rate_weights, default=0) < 0 or not sum(self.rate_weights):
+            raise MynahError(f"rate_weights={self.rate_weights}: none below 0, one above")
+        losses = LOSSES[self.stage]
+        if not self.weights or set(self.weights) - set(losses) or min(self.weights.values()) <= 0:
+            raise MynahError(f"weights={self.weights}: numbers above 0 for some of {', '.join(losses)}")
+        if min(self.corpus_weights.values(), default=0) < 0:
+            raise MynahError(f"corpus_weights={self.corpus_weights}: none below 0")
 
     def learning_rate(self, step: int) -> float:
         """Warm-up, constant, linear decay."""
@@ -69,20 +93,49 @@ class TrainOptions:
         return self.lr * min(1.0, (step + 1) / max(self.warmup, 1), max(left, 0.0))
 
 
-def _checked(cls: type, values: dict, where: str) -> dict:
-    unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+def _check_type(name: str, value: Any, expected: Any) -> None:
+    """MynahError unless a value read from JSON is of an option's type; whole numbers pass as floats."""
+    if expected == tuple[float, ...]:
+        good = isinstance(value, list | tuple) and all(_is_number(v) for v in value)
+        wanted = "a list of numbers"
+    elif expected == dict[str, float]:
+        good = isinstance(value, dict) and all(_is_number(v) for v in value.values())
+        wanted = "an object of numbers"
+    elif expected is float:
+        good, wanted = _is_number(value), "a number"
+    else:
+        good = type(value) is expected
+        wanted = {int: "a whole number", bool: "true or false", str: "a text"}[expected]
+    if not good:
+        raise MynahError(f"{name}={value!r}: {wanted} is expected")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _checked(cls: type, values: Any, where: str) -> dict:
+    if not isinstance(values, dict):
+        raise MynahError(f"{where}: a JSON object is expected")
+    known = [f.name for f in dataclasses.fields(cls)]
+    unknown = sorted(set(values) - set(known))
     if unknown:
-        known = ", ".join(f.name for f in dataclasses.fields(cls))
-        raise MynahError(f"{where}: unknown options {sorted(unknown)}; known are {known}")
+        raise MynahError(f"{where}: unknown options {', '.join(unknown)}; known are {', '.join(known)}")
     return values
 
 
 def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOptions]:
-    """Read a recipe; each override is `train.name=value` or `codec.name=value` with a JSON value."""
+    """Read a recipe; each override is `train.name=value` or `codec.name=value` with a JSON value.
+
+    Raises:
+        MynahError: not a recipe, an unknown option, or a value out of range; one line that names it.
+    """
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise MynahError(f"{path}: not a readable recipe ({error})") from None
+    if not isinstance(recipe, dict):
+        raise MynahError(f"{path}: not a readable recipe (a JSON object is expected)")
     unknown = set(recipe) - {"codec", "train"}
     if unknown:
         raise MynahError(f"{path}: unknown sections {sorted(unknown)}; a recipe has codec and train")
@@ -95,7 +148,8 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
             parsed = json.loads(value)
         except ValueError:
             parsed = value
-        recipe.setdefault(section, {})[name] = parsed
+        if isinstance(recipe.setdefault(section, {}), dict):
+            recipe[section][name] = parsed
     codec = CodecConfig(**_checked(CodecConfig, recipe.get("codec", {}), f"{path} (codec)"))
     train = TrainOptions(**_checked(TrainOptions, recipe.get("train", {}), f"{path} (train)"))
     if len(train.rate_weights) != len(codec.bitrates):

@@ -113,8 +113,8 @@ class CodecNetwork(nn.Module):
     ) -> tuple[Tensor, Quantized | None]:
         """Training pass: wav [B, n * hop] -> delayed reconstruction [B, n * hop] and what was quantized.
 
-        With `noise` [B, n, D] the latents are disturbed instead of quantized: a channel of limited capacity, in
-        which the encoder learns what to put first before there are codebooks.
+        With `noise` [B, n, D] the latents are disturbed instead of quantized: a channel of limited capacity,
+        in which the encoder learns what to put first before there are codebooks.
         """
         latent = self.encoder(wav, batch_statistics=noise is not None)
         if noise is not None:

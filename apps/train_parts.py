@@ -1,0 +1,111 @@
+"""Pieces of a training run: who trains on which examples, averaged weights, the quantizer's start, the run's
+files."""
+
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ..codec.config import CodecConfig
+from ..codec.network import CodecNetwork
+from ..data.crops import Crop, Crops
+from ..data.errors import MynahError
+from .train_options import TrainOptions, read_recipe
+
+KMEANS_LATENTS = 32768
+
+
+class Rank:
+    """This process's share of every step's examples, from a given step on, as a batch sampler."""
+
+    def __init__(self, options: TrainOptions, accelerator: Accelerator, step: int):
+        self.per_process = options.batch // accelerator.num_processes
+        if self.per_process * accelerator.num_processes != options.batch:
+            raise MynahError(
+                f"batch={options.batch} is not a multiple of {accelerator.num_processes} processes"
+            )
+        self.options, self.rank, self.step = options, accelerator.process_index, step
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.step, self.options.steps):
+            first = step * self.options.batch + self.rank * self.per_process
+            yield list(range(first, first + self.per_process))
+
+    def __len__(self) -> int:
+        return self.options.steps - self.step
+
+
+def collate(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """wav [B, T], rate [B], noise [B, N, D] or None."""
+    noise = torch.from_numpy(np.stack([c.noise for c in crops])) if crops[0].noise.size else None
+    return torch.from_numpy(np.stack([c.wav for c in crops])), torch.tensor([c.rate for c in crops]), noise
+
+
+class Average:
+    """Exponential moving average of parameters; buffers are copied."""
+
+    def __init__(self, network: CodecNetwork, decay: float):
+        self.decay = decay
+        self.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: CodecNetwork, step: int) -> None:
+        """Follow the network; early steps are followed more closely."""
+        decay = min(self.decay, (step + 1) / (step + 10))
+        parameters = dict(network.named_parameters())
+        torch._foreach_lerp_([self.tensors[k] for k in parameters], list(parameters.values()), 1 - decay)
+        for key, value in network.named_buffers():
+            if key in self.tensors:
+                self.tensors[key].copy_(value)
+
+
+def start_codebooks(network: CodecNetwork, crops: Crops, first: int, device: torch.device, seed: int) -> None:
+    """K-means of the quantizer on the latents of fresh crops; every process computes the same."""
+    latents, index, count = [], first, 0
+    while count < KMEANS_LATENTS:
+        wav = torch.from_numpy(np.stack([crops[i].wav for i in range(index, index + 32)])).to(device)
+        with torch.no_grad():
+            latents.append(network.encoder(wav).flatten(0, 1).cpu())
+        index, count = index + 32, count + len(latents[-1])
+    generator = torch.Generator().manual_seed(seed)
+    network.quantizer.cpu().kmeans(torch.cat(latents)[:KMEANS_LATENTS], generator)
+    network.quantizer.to(device)
+
+
+def check_continues(out: Path, config: CodecConfig, options: TrainOptions) -> None:
+    """MynahError unless the run in `out` has this architecture and stage."""
+    earlier, earlier_options = read_recipe(out / "recipe.json", [])
+    if earlier != config or earlier_options.stage != options.stage:
+        raise MynahError(f"{out}: holds a run of another architecture or stage; give another --out")
+
+
+def write_recipe(out: Path, config: CodecConfig, options: TrainOptions) -> None:
+    """`recipe.json`: what this run was started with."""
+    recipe = {"codec": dataclasses.asdict(config), "train": dataclasses.asdict(options)}
+    _replace(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
+
+
+def cut_log(progress: Path, step: int) -> None:
+    """Take back the lines after `step`, which a resumed run writes again, and one that a kill cut short."""
+    lines = progress.read_text().splitlines(keepends=True) if progress.exists() else []
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if kept != lines:
+        _replace(progress, "".join(kept))
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def leave_interrupt(_worker: int) -> None:
+    """A loader's process lives on through Ctrl-C, which the training answers by saving first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

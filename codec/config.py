@@ -75,7 +75,9 @@ class CodecConfig:
         for bitrate in self.bitrates:
             count = bitrate / per_codebook if per_codebook else 0.5
             if not math.isclose(count, round(count)) or count < 0.5:
-                raise CheckpointError(f"bitrates: {bitrate:g} is no multiple of a codebook's {per_codebook:g} kbit/s")
+                raise CheckpointError(
+                    f"bitrates: {bitrate:g} is no multiple of a codebook's {per_codebook:g} kbit/s"
+                )
         if self.codebooks_at(self.bitrates[-1]) != self.n_codebooks:
             raise CheckpointError(f"bitrates={self.bitrates} do not end at all {self.n_codebooks} codebooks")
 

@@ -70,7 +70,7 @@ def pack(
             f.write(pcm.tobytes())
             entries.append(Entry(id_, group, speaker, start, len(pcm)))
             start += len(pcm)
-    index = out.with_name(out.name + ".json")
+    index = index_of(out)
     index.unlink(missing_ok=True)  # of an earlier corpus: it must not be read with these samples
     if not start:
         part.unlink()
@@ -82,9 +82,14 @@ def pack(
     return open_packed(out)
 
 
+def index_of(path: Path) -> Path:
+    """The index of a packed corpus; where it exists, the corpus is complete."""
+    return path.with_name(path.name + ".json")
+
+
 def open_packed(path: Path) -> PackedCorpus:
     """Map a corpus written by `pack`."""
-    entries = [Entry(*e) for e in json.loads(path.with_name(path.name + ".json").read_text())]
+    entries = [Entry(*e) for e in json.loads(index_of(path).read_text())]
     return PackedCorpus(np.memmap(path, "<i2", "r"), entries)
 
 

@@ -22,11 +22,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import audio
-from .errors import MynahError
+from .errors import AudioError, MynahError
 
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.05  # share of the speakers that goes to val, and to test
@@ -62,21 +63,27 @@ class Recording:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> list[Recording]:
+def read_manifest(folder: str | os.PathLike[str], unreadable_as_empty: bool = False) -> list[Recording]:
     """Return the recordings in `folder`, in the order of the manifest, or sorted by path where there is none.
 
     Durations come from the manifest, or from the header of every file where there is none (about a thousand
     files a second); files whose header does not tell are decoded for it.
 
+    Args:
+        folder: of one of the layouts above.
+        unreadable_as_empty: list sound files that cannot be read with 0 seconds; whoever reads them finds
+            out.
+
     Raises:
         ManifestError: the folder is missing or holds no recordings; a line is malformed (named with its file
             and number); a listed file is missing; two recordings have one id.
-        AudioError: a sound file of a layout without a manifest cannot be read.
+        AudioError: a sound file of a layout without a manifest cannot be read (without
+            `unreadable_as_empty`).
     """
     root = Path(folder)
     if not root.is_dir():
         raise ManifestError(f"{folder}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
-    recordings = _read_layout(root.absolute())
+    recordings = _read_layout(root.absolute(), unreadable_as_empty)
     if not recordings:
         raise ManifestError(f"{folder}: no recordings in it (no manifest.jsonl and no sound files)")
     seen: set[str] = set()
@@ -106,7 +113,7 @@ def assign_splits(recordings: Iterable[Recording]) -> list[Recording]:
     return [replace(recording, split=split[key]) for recording, key in zip(items, keys, strict=True)]
 
 
-def _read_layout(root: Path) -> list[Recording]:
+def _read_layout(root: Path, lenient: bool) -> list[Recording]:
     inside = [path for path in root.iterdir() if not path.name.startswith(".")]
     # an archive unpacked into a folder of its own: look one level down too
     for base in [root, *inside] if len(inside) == 1 and inside[0].is_dir() else [root]:
@@ -116,14 +123,14 @@ def _read_layout(root: Path) -> list[Recording]:
             return [recording for path in manifests for recording in _read_jsonl(path)]
         for name in ("wav48_silence_trimmed", "wav48"):
             if (base / name).is_dir():
-                return assign_splits(_with_seconds(_read_vctk(base, name)))
+                return assign_splits(_with_seconds(_read_vctk(base, name), lenient))
         if (base / "metadata.csv").is_file() and (base / "wavs").is_dir():
-            return assign_splits(_with_seconds(_read_ljspeech(base)))
+            return assign_splits(_with_seconds(_read_ljspeech(base), lenient))
     files = _audio_files(root)
     if any(_librispeech_text(path) for path in files[:1000]):
-        recordings = _with_seconds(_read_librispeech(root, files))
+        recordings = _with_seconds(_read_librispeech(root, files), lenient)
         return recordings if all(recording.split for recording in recordings) else assign_splits(recordings)
-    return assign_splits(_with_seconds(_read_tree(root, files)))
+    return assign_splits(_with_seconds(_read_tree(root, files), lenient))
 
 
 def _read_jsonl(path: Path) -> Iterator[Recording]:
@@ -261,16 +268,22 @@ def _read_text(path: Path) -> str:
         raise ManifestError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
-def _with_seconds(recordings: list[Recording]) -> list[Recording]:
+def _with_seconds(recordings: list[Recording], lenient: bool) -> list[Recording]:
+    measure = partial(_seconds, lenient=lenient)
     with ThreadPoolExecutor() as pool:  # opening files is waiting for the disk
-        durations = list(pool.map(_seconds, (recording.path for recording in recordings)))
+        durations = list(pool.map(measure, (recording.path for recording in recordings)))
     return [replace(recording, seconds=s) for recording, s in zip(recordings, durations, strict=True)]
 
 
-def _seconds(path: Path) -> float:
+def _seconds(path: Path, lenient: bool) -> float:
     """What the header says, or, where it does not (m4a, webm ...), what comes out."""
-    with audio.AudioReader(path) as reader:
-        length = reader.info.length
-        if length is None:
-            length = sum(block.shape[1] for block in reader)
-        return length / reader.info.sample_rate
+    try:
+        with audio.AudioReader(path) as reader:
+            length = reader.info.length
+            if length is None:
+                length = sum(block.shape[1] for block in reader)
+            return length / reader.info.sample_rate
+    except AudioError:
+        if not lenient:
+            raise
+        return 0.0

@@ -1,0 +1,47 @@
+"""`mynah train`: the training programs. What they need is imported when one is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INTERRUPTED = 130
+
+app = typer.Typer(help="Train the networks on your own speech.", no_args_is_help=True)
+
+
+@app.callback()
+def train() -> None:
+    """Train the networks on your own speech."""
+
+
+@app.command()
+def codec(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/codec-16k.json.")],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Speech: LibriSpeech, LibriTTS, VCTK, LJSpeech, ...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A codec to start from.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
+    ] = None,
+) -> int:
+    """Train a codec, or take up the run in --out. Ctrl-C saves it."""
+    from .train_data import train_codec
+
+    out = Path("out") / recipe.stem if out is None else out
+    finished = train_codec(recipe, data, out, init, settings or [], exclude or [])
+    return 0 if finished else INTERRUPTED

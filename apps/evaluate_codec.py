@@ -1,0 +1,287 @@
+"""`mynah evaluate codec`: quality, real bitrate, stability of tokens and speed, beside other codecs."""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..codec import Codec
+from ..codec.peers import load_tokenizer
+from ..data import audio, metrics
+from ..data.errors import MynahError
+from ..data.manifest import Recording, read_manifest
+from .evaluate_coders import SAMPLE_RATE, Coded, Coder, MynahCoder, Original, TokenizerCoder
+from .evaluate_report import set_lines
+from .evaluate_sets import ClipSet, clip_sets
+from .files import open_output
+from .peer_codecs import CODEC2_MODES, OPUS_BITRATES, Codec2, Opus
+
+METRICS = ("pesq_wb", "estoi", "si_sdr", "mel_distance", "dnsmos")
+DEFAULT_PEERS = ("opus", "codec2", "encodec")
+PACKAGES = ("mynah", "torch", "numpy", "soundfile", "soxr", "pesq", "pystoi", "speechmos", "transformers")
+
+Wav = NDArray[np.float32]
+Tell = Callable[[str], None]
+
+
+class Measured(NamedTuple):
+    """One clip through one coder: what was coded without the sound, the clip's seconds, scores by name."""
+
+    coded: Coded
+    seconds: float
+    scores: dict[str, float]
+
+
+def evaluate(
+    data: str,
+    codec: str,
+    *,
+    split: str = "test",
+    groups: Sequence[str] = (),
+    clips: int | None = None,
+    seconds: float = 12.0,
+    peers: Sequence[str] = DEFAULT_PEERS,
+    scored: Sequence[str] = METRICS,
+    out: str | None = None,
+    tell: Tell = print,
+) -> dict[str, Any]:
+    """Measure a codec and its peers on every set of a folder of speech; returns what is written to `out`.
+
+    Args:
+        data: a folder that `read_manifest` understands.
+        codec: name or folder.
+        split: "train", "val" or "test".
+        groups: sets or corpora to measure; all where there are none.
+        clips: at most so many of a set.
+        seconds: of a clip, from its beginning, at the most.
+        peers: "opus", "codec2", or what `load_tokenizer` takes; never downloaded, left out with a note.
+        scored: which of `METRICS`.
+        out: a JSON file, written anew (to a temporary name, then renamed) after every set.
+        tell: takes lines of text: notes, and a table after every set.
+
+    Raises:
+        MynahError: no such data, set, codec, or score.
+    """
+    unknown = sorted(set(scored) - set(METRICS))
+    if unknown:
+        raise MynahError(f"no score {', '.join(unknown)}: choose from {', '.join(METRICS)}")
+    if not 0 < seconds < float("inf"):
+        raise MynahError(f"clips of {seconds:g} s: a number of seconds above 0 is expected")
+    sets = clip_sets(read_manifest(data), split, groups, clips)
+    loaded = Codec.from_pretrained(codec)
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        notes.append(line)
+        tell(f"note: {line}")
+
+    scored = usable(scored, note)
+    if not (loaded.folder and (loaded.folder / "tables.safetensors").exists()):
+        note("the codec has no entropy tables: its real bitrate is the nominal one and more")
+    coders = [*own_coders(loaded, scored), *peer_coders(peers, loaded.config.bitrates, note)]
+    for coder in coders:  # what fails shall fail now, and what is slow the first time is not timed
+        coder(np.zeros(SAMPLE_RATE // 2, np.float32))
+    edges = [loaded.codebooks_for(bitrate) for bitrate in loaded.config.bitrates]
+    report: dict[str, Any] = describe(data, split, seconds, loaded) | {"notes": notes, "sets": {}}
+    total = sum(len(clip_set.recordings) for clip_set in sets) * len(coders)
+    with tqdm(total=total, unit="clip", desc="evaluating", disable=None, leave=False) as bar:
+        for clip_set in sets:
+            entry = measure_set(clip_set, coders, scored, seconds, edges, bar.update)
+            report["sets"][clip_set.name] = entry
+            bar.clear()
+            for line in set_lines(clip_set.name, entry):
+                tell(line)
+            if out is not None:
+                report["complete"] = len(report["sets"]) == len(sets)
+                with open_output(out) as file:
+                    file.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    return report
+
+
+def usable(scored: Sequence[str], note: Tell) -> list[str]:
+    """The scores whose package is installed; a note for each that is left out."""
+    kept = []
+    for name in scored:
+        try:
+            silence = np.zeros(SAMPLE_RATE, np.float32)
+            score(name, silence, silence)
+        except MynahError as error:
+            note(f"{name} is left out: {error}")
+        else:
+            kept.append(name)
+    return kept
+
+
+def score(name: str, ref: Wav, deg: Wav) -> dict[str, float]:
+    """A score by name, or the four of DNSMOS; NaN where it is not defined."""
+    if name == "dnsmos":
+        return {f"dnsmos_{part}": value for part, value in metrics.dnsmos(deg)._asdict().items()}
+    return {name: getattr(metrics, name)(ref, deg)}
+
+
+def own_coders(codec: Codec, scored: Sequence[str]) -> list[Coder]:
+    """The clip itself, where there is a score for it, and every operating point of the codec."""
+    ceiling: list[Coder] = [Original()] if "dnsmos" in scored else []
+    return [*ceiling, *(MynahCoder(codec, bitrate) for bitrate in codec.config.bitrates)]
+
+
+def peer_coders(peers: Sequence[str], bitrates: Sequence[float], note: Tell) -> list[Coder]:
+    """The peers that are installed; a note for each that is left out."""
+    coders: list[Coder] = []
+    for peer in peers:
+        try:
+            if peer == "opus":
+                coders += [Opus(bitrate) for bitrate in OPUS_BITRATES]
+            elif peer == "codec2":
+                coders += [Codec2(mode) for mode in CODEC2_MODES]
+            else:
+                tokenizer = load_tokenizer(peer, download=False)
+                offered = {one.bitrate: one for b in bitrates if (one := TokenizerCoder(tokenizer, b))}
+                coders += list(offered.values())
+        except MynahError as error:
+            note(f"{peer} is left out: {error}")
+    return coders
+
+
+def measure_set(
+    clip_set: ClipSet,
+    coders: Sequence[Coder],
+    scored: Sequence[str],
+    seconds: float,
+    edges: Sequence[int],
+    advance: Callable[[], object],
+) -> dict[str, Any]:
+    """The entry of one set in the report."""
+    measured: dict[str, list[Measured]] = {coder.name: [] for coder in coders}
+    total = 0.0
+    for recording in clip_set.recordings:
+        wav = read_clip(recording, seconds)
+        total += len(wav) / SAMPLE_RATE
+        for coder in coders:
+            coded = coder(wav)
+            # Against itself, the original has the best of every score: only DNSMOS says something of it.
+            names = [name for name in scored if name == "dnsmos" or coder.name != Original.name]
+            scores = {key: value for name in names for key, value in score(name, wav, coded.wav).items()}
+            without_wav = coded._replace(wav=np.zeros(0, np.float32))
+            measured[coder.name].append(Measured(without_wav, len(wav) / SAMPLE_RATE, scores))
+            advance()
+    speakers = {recording.speaker for recording in clip_set.recordings} - {None}
+    return {
+        "clips": len(clip_set.recordings),
+        "clips_available": clip_set.available,
+        "speakers": len(speakers) or None,
+        "speaker_kind": clip_set.speakers,
+        "seconds": round(total, 2),
+        "coders": {name: summarise(rows, edges) for name, rows in measured.items()},
+    }
+
+
+def read_clip(recording: Recording, seconds: float) -> Wav:
+    """The beginning of a recording, all channels mixed: [T] at 16 kHz."""
+    wav = audio.load(recording.path, SAMPLE_RATE).wav.mean(0)
+    return wav[: round(seconds * SAMPLE_RATE)]
+
+
+def summarise(rows: Sequence[Measured], edges: Sequence[int]) -> dict[str, Any]:
+    """Means over the clips; bitrates and speed over all seconds together."""
+    seconds = sum(row.seconds for row in rows)
+
+    def per_second(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / seconds if known else None
+
+    def speed(values: Iterable[float | None]) -> float | None:
+        share = per_second(values)
+        return round(1 / share, 2) if share else None
+
+    def kbps(values: Iterable[int | None]) -> float | None:
+        rate = per_second(values)
+        return None if rate is None else round(rate * 8e-3, 4)
+
+    summary: dict[str, Any] = {
+        "kbps_file": kbps(row.coded.file_bytes for row in rows),
+        "kbps_payload": kbps(row.coded.payload_bytes for row in rows),
+        "encode_x_real_time": speed(row.coded.encode_seconds for row in rows),
+        "decode_x_real_time": speed(row.coded.decode_seconds for row in rows),
+        "scores": {name: spread([row.scores[name] for row in rows]) for name in rows[0].scores},
+    }
+    kept = [row.coded.kept for row in rows if row.coded.kept is not None]
+    if kept:
+        books = np.mean(kept, axis=0)
+        first = 0
+        groups: dict[str, float] = {}
+        for last in [*(edge for edge in edges if edge < len(books)), len(books)]:
+            groups[f"{first + 1}-{last}"] = round(float(books[first:last].mean()), 4)
+            first = last
+        summary["tokens_kept"] = {
+            "all": round(float(books.mean()), 4),
+            "groups": groups,
+            "codebooks": [round(float(share), 4) for share in books],
+        }
+    return summary
+
+
+def spread(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Mean and standard deviation of the finite values, and how many were not: they are never hidden."""
+    finite = [value for value in values if np.isfinite(value)]
+    return {
+        "mean": round(statistics.fmean(finite), 5) if finite else None,
+        "std": round(statistics.pstdev(finite), 5) if finite else None,
+        "undefined": len(values) - len(finite),
+    }
+
+
+def describe(data: str, split: str, seconds: float, codec: Codec) -> dict[str, Any]:
+    """What was measured, with what, on what."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "data": data,
+        "split": split,
+        "seconds": seconds,
+        "codec": {
+            "name": codec.config.name,
+            "weights_sha256": codec.weights_hash,
+            "tables_sha256": codec.tables.hash,
+            "identity": codec.identity,
+        },
+        "versions": versions(),
+        "machine": {"processor": processor(), "threads": torch.get_num_threads()},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the packages that are installed, and opusenc (c2enc does not tell its own)."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    try:
+        said = subprocess.run(["opusenc", "--version"], capture_output=True, text=True, check=False).stdout
+        found["opusenc"] = said.splitlines()[0]
+    except (OSError, IndexError):
+        pass
+    return found
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -10,6 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ..data.errors import MynahError
+from . import cli_train
+from . import evaluate as evaluate_options
 
 OK, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 
@@ -19,6 +21,38 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def fail(line: str, code: int = USER_ERROR) -> int:
+    """Say why on standard error."""
+    print(f"mynah: {line}", file=sys.stderr)
+    return code
+
+
+def guarded(function: Callable[..., int]) -> Callable[..., int]:
+    """One clear line and an exit code for everything that is not the program's fault."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **options: Any) -> int:
+        try:
+            return function(*arguments, **options)
+        except MynahError as error:
+            return fail(str(error))
+        except BrokenPipeError:  # of a table or a help page: whoever read it has seen enough
+            return USER_ERROR
+        except KeyboardInterrupt:
+            return fail("stopped", INTERRUPTED)
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            return fail(f"{name}{error.strerror or error}")
+
+    return run
+
+
+def verb(function: Callable[..., int]) -> Callable[..., int]:
+    """Make a function a subcommand of the same name."""
+    return app.command()(guarded(function))
+
 
 Source = Annotated[str, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")]
 Target = Annotated[
@@ -51,7 +85,7 @@ def root(
         raise typer.Exit
 
 
-@app.command()
+@verb
 def encode(
     source: Source,
     target: Target = None,
@@ -70,7 +104,7 @@ def encode(
     return verbs.run("encode", work, source, target, AUDIO_SUFFIXES, files.SUFFIX, force, jobs)
 
 
-@app.command()
+@verb
 def decode(
     source: Source,
     target: Target = None,
@@ -100,7 +134,7 @@ def decode(
     return verbs.run("decode", work, source, target, (files.SUFFIX,), suffix, force, jobs, tuple(FORMATS))
 
 
-@app.command()
+@verb
 def truncate(
     source: Source,
     target: Target = None,
@@ -119,14 +153,14 @@ def truncate(
     )
 
 
-@app.command()
+@verb
 def tokens(
     source: Source, target: Target = None, codec: CodecName = None, force: Force = False, jobs: Jobs = 1
 ) -> int:
     """Take the codes out of .mynah files as .npy (int16 [C, K, N]), or put them back from .npy.
 
-    What decoding needs besides goes to a .json file beside the .npy. An .npy without one is taken for sound at the
-    codec's own rate.
+    What decoding needs besides goes to a .json file beside the .npy. An .npy without one is taken for sound
+    at the codec's own rate.
     """
     from . import files, folders, verbs
     from .tokens import Tokens, is_array
@@ -136,7 +170,7 @@ def tokens(
     return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
 
 
-@app.command()
+@verb
 def info(
     source: Annotated[str, typer.Argument(metavar="IN", help="A .mynah file, a folder of them, or -.")],
     codec: CodecName = None,
@@ -147,7 +181,7 @@ def info(
     return verbs.info(source, codec)
 
 
-@app.command()
+@verb
 def compare(
     source: Annotated[
         str | None, typer.Argument(metavar="[IN]", help="A sound file, or -.", show_default=False)
@@ -171,44 +205,23 @@ def compare(
     return verbs.compare(source, plot, start, duration, codec, force)
 
 
-def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """One clear line and an exit code for everything that is not the program's fault."""
-
-    @functools.wraps(verb)
-    def run(*arguments: Any, **options: Any) -> Any:
-        try:
-            return verb(*arguments, **options)
-        except MynahError as error:
-            return fail(str(error))
-        except BrokenPipeError:  # of a table or a help page: nobody wants to know
-            silence_stdout()
-            return USER_ERROR
-        except KeyboardInterrupt:
-            return fail("stopped", INTERRUPTED)
-        except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            return fail(f"{name}{error.strerror or error}")
-
-    return run
-
-
-def fail(line: str, code: int = USER_ERROR) -> int:
-    """Say why on standard error; standard output may be broken, and is not to be flushed again."""
-    print(f"mynah: {line}", file=sys.stderr)
-    silence_stdout()
-    return code
-
-
-def silence_stdout() -> None:
-    """What is still in standard output's buffer goes nowhere, without a second error at exit."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
+evaluate.command("codec")(guarded(evaluate_options.codec))
+app.add_typer(evaluate, name="evaluate")
+for command in cli_train.app.registered_commands:
+    assert command.callback is not None
+    command.callback = guarded(command.callback)
+app.add_typer(cli_train.app, name="train")
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that unfinished files are removed
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code != OK and sys.stdout is not None:
+        # What a broken pipe or a full disk did not take must not be tried again, and fail again, at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 @guarded
@@ -217,6 +230,11 @@ def run(arguments: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(arguments, "mynah", standalone_mode=False)
     except typer.TyperException as error:
-        return fail(getattr(error, "format_message", error.__str__)())
+        line = getattr(error, "format_message", error.__str__)()
+        return fail(line) if line else USER_ERROR  # without arguments the help has said it
     sys.stdout.flush()
     return code or OK
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from .parts import cut
 
 
 class Row(NamedTuple):
-    """One operating point: nominal and real kbit/s of all channels, scores averaged over channels, the sound."""
+    """One operating point: kbit/s of all channels, nominal and real; scores over the channels; the sound."""
 
     nominal: float
     real: float
@@ -67,11 +67,11 @@ def compare(codec: Codec, sound: Audio) -> Iterator[Row]:
         wav = codec.decode(encoded)[0].cpu().numpy()
         reference, degraded = (resample(w, sound.sample_rate, metrics.SAMPLE_RATE) for w in (sound.wav, wav))
         pairs = list(zip(reference, degraded, strict=True))
-        scores = [
+        pesq, estoi, mel_distance = (
             _mean(score(ref, deg) for ref, deg in pairs)
             for score in (metrics.pesq_wb, metrics.estoi, metrics.mel_distance)
-        ]
-        yield Row(bitrate * encoded.channels, real, *scores, wav)
+        )
+        yield Row(bitrate * encoded.channels, real, pesq, estoi, mel_distance, wav)
 
 
 def _mean(scores: Iterable[float]) -> float:

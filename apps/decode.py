@@ -49,7 +49,7 @@ class Decode:
         return self.start > 0 or self.duration is not None
 
     def __call__(self, source: str, target: str, advance: Advance = ignore) -> list[str]:
-        """Decode `source` into `target`, "-" for standard input and output; returns what the user should know.
+        """Decode `source` into `target`, "-" for standard input and output; returns what to tell the user.
 
         Raises:
             MynahError: the file is damaged or of another codec, or the sound cannot be written.

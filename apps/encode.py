@@ -28,7 +28,7 @@ class Encode:
         codebooks_for(load(self.codec), self.bitrate)
 
     def __call__(self, source: str, target: str, advance: Advance = ignore) -> list[str]:
-        """Encode `source` into `target`, "-" for standard input and output; returns what the user should know.
+        """Encode `source` into `target`, "-" for standard input and output; returns what to tell the user.
 
         Raises:
             MynahError: the sound cannot be read or the file not written.

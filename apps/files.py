@@ -54,7 +54,7 @@ def check_target(source: str, target: str, force: bool, suffixes: tuple[str, ...
     if os.path.lexists(path) and is_stream(path):
         return
     if suffixes and path.suffix.lower() not in suffixes:
-        raise MynahError(f"{target}: the name has to end in {' or '.join(suffixes)}")
+        raise MynahError(f"{target}: the name has to end in {', '.join(suffixes)}")
     if not os.path.lexists(path):
         return
     if path.is_dir():
@@ -103,7 +103,7 @@ def open_output(target: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_input(source: str, seekable: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to read; standard input is first stored in a temporary file where it has to be seekable."""
+    """A binary file to read; where it has to be seekable, a pipe is first stored in a temporary file."""
     name = display_name(source)
     if source == "-":
         if sys.stdin is None or sys.stdin.isatty():
@@ -117,7 +117,7 @@ def open_input(source: str, seekable: bool = False) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, spooled)
         return
     try:
-        file = open(source, "rb")
+        file = open(source, "rb")  # noqa: SIM115 (closed below, where other errors are not about opening)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MynahError(f"{name}: cannot be read ({reason})") from error

@@ -40,7 +40,7 @@ class Stopped(Exception):
 
 
 def find(folder: str, suffixes: Iterable[str]) -> list[str]:
-    """Files below `folder` with one of the suffixes, sorted, hidden ones left out; paths begin with `folder`."""
+    """Files below `folder` with one of the suffixes, sorted, hidden ones left out; each begins with it."""
     wanted = frozenset(suffixes)
     found = []
     for place, inside, names in os.walk(folder):

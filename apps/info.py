@@ -70,11 +70,11 @@ def _known(info: Info, chosen: str | None) -> str:
 
 def _integrity(info: Info) -> str:
     if info.problem is None:
-        return f"all {info.n_chunks} chunks and the index are intact"
+        return f"intact: the index and all chunks ({info.n_chunks})"
     lost = [
         f"{span.start_frame / info.header.frame_rate:.2f} to "
         f"{(span.start_frame + span.n_frames) / info.header.frame_rate:.2f} s"
         for span in info.lost
     ]
     what = f"lost: {', '.join(lost)}" if lost else "no chunk in between is lost"
-    return f"DAMAGED ({info.problem}); {info.n_chunks} chunks intact, {what}"
+    return f"DAMAGED ({info.problem}); intact chunks: {info.n_chunks}; {what}"

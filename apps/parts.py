@@ -13,7 +13,7 @@ from ..codec.salvage import Salvage
 from ..data.audio import Resampler, resample_blocks, resampled_length
 from .coding import Codes, Samples, decode_blocks
 
-_FILTER = 500  # samples of the lower of two rates, on either side, that resampling looks at: soxr needs fewer
+_FILTER = 500  # samples of the lower rate that resampling sees on either side: soxr: fewer
 
 
 def context_frames(config: CodecConfig) -> int:
@@ -77,7 +77,7 @@ def salvaged_blocks(codec: Codec, found: Salvage) -> Iterator[Samples]:
     n_decoded = 0
 
     def n_lost(piece: Piece) -> int:
-        """Frames lost before this piece: what stays the same from one piece to the next is a run without gaps."""
+        """Frames lost before this piece: the same from one piece to the next unless there is a gap."""
         nonlocal n_decoded
         lost = piece.start_frame - n_decoded
         n_decoded += piece.codes.shape[2]

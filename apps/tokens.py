@@ -1,9 +1,9 @@
 """`mynah tokens`: the codes of a `.mynah` file as a NumPy array, and back.
 
-`talk.npy` holds int16 [C, K, N]: channels, codebooks, frames. What decoding needs besides stands in `talk.json`
-beside it: `codec`, `identity` (its weights and tables), `sample_rate` in Hz and `length` in samples per channel of
-the recording. An array without that file, as a language model makes it, is taken for sound at the codec's own rate
-that lasts N - 1 frames.
+`talk.npy` holds int16 [C, K, N]: channels, codebooks, frames. What decoding needs besides stands in
+`talk.json` beside it: `codec`, `identity` (its weights and tables), `sample_rate` in Hz and `length` in
+samples per channel of the recording. An array without that file, as a language model makes it, is taken for
+sound at the codec's own rate that lasts N - 1 frames.
 """
 
 import json
@@ -67,12 +67,12 @@ class Tokens:
             + [piece.codes.astype(np.int16) for piece in reader],
             axis=2,
         )
-        needed = dict(
-            codec=codec.config.name,
-            identity=header.identity,
-            sample_rate=header.sample_rate,
-            length=reader.length,
-        )
+        needed = {
+            "codec": codec.config.name,
+            "identity": header.identity,
+            "sample_rate": header.sample_rate,
+            "length": reader.length,
+        }
         with ExitStack() as stack:  # both files or none
             if target != "-":
                 check_target("-", str(beside(target)), self.force)
@@ -129,9 +129,8 @@ def _read_array(file: BinaryIO, name: str, codec: Codec) -> NDArray[np.integer]:
     offered = [codec.codebooks_for(bitrate) for bitrate in codec.config.bitrates]
     if codes.shape[1] not in offered:
         rate = nominal_bitrate(codec, codes.shape[1])
-        raise MynahError(
-            f"{name}: {codes.shape[1]} codebooks ({rate:g} kbit/s), this codec has {', '.join(map(str, offered))}"
-        )
+        numbers = ", ".join(map(str, offered))
+        raise MynahError(f"{name}: {codes.shape[1]} codebooks ({rate:g} kbit/s), this codec has {numbers}")
     if codes.min() < 0 or codes.max() >= codec.config.codebook_size:
         raise MynahError(
             f"{name}: codes {codes.min()} to {codes.max()}, allowed are 0 to {codec.config.codebook_size - 1}"

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from tqdm import tqdm
 
@@ -99,7 +99,7 @@ def compare(
 ) -> int:
     """Print the table and draw the picture, of a recording or (None) of the sound made in code."""
     from .codecs import load
-    from .compare import compare, read_part, table
+    from .compare import Row, compare, read_part, table
 
     if plot is not None:
         files.check_target(source or "", plot, force, (".png",))
@@ -110,13 +110,14 @@ def compare(
         sound = speech_like()
     else:
         sound = read_part(source, start, duration)
-    rows = []
+    rows: list[Row] = []
 
-    def kept(row):
-        rows.append(row)
-        return row
+    def kept() -> Iterator[Row]:
+        for row in compare(loaded, sound):
+            rows.append(row)
+            yield row
 
-    for line in table(map(kept, compare(loaded, sound))):
+    for line in table(kept()):
         print(line, flush=True)
     if plot is not None:
         from ..data.spectrogram import plot_comparison

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
 from mynah.codec.network import CodecNetwork
@@ -35,6 +36,12 @@ def make_codec(folder: Path, seed: int = 0) -> Path:
         torch.nn.init.normal_(codebook, std=0.3)
     checkpoint.save(folder, TINY, network.state_dict())
     return folder
+
+
+@pytest.fixture
+def other_codec(tmp_path) -> Path:
+    """A codec of the same name as `tiny` with other weights."""
+    return make_codec(tmp_path / "other", seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +84,11 @@ def mynah_process() -> Callable[..., subprocess.Popen]:
 
     def start(*arguments: object, **options) -> subprocess.Popen:
         command = [sys.executable, "-c", "from mynah.apps.cli import main; main()", *map(str, arguments)]
-        options = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) | options
+        options = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        } | options
         return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options)
 
     return start

@@ -1,6 +1,7 @@
 """The sound made in code looks like speech to measures of speech."""
 
 import numpy as np
+
 from mynah.data.sample import speech_like
 from mynah.data.stft import stft_magnitude
 

@@ -1,21 +1,13 @@
-"""`mynah train`: the training programs. What they need is imported when one is called."""
+"""Options of `mynah train codec`; what it needs is imported when it is called."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-INTERRUPTED = 130
-
-app = typer.Typer(help="Train the networks on your own speech.", no_args_is_help=True)
+OK, INTERRUPTED = 0, 130
 
 
-@app.callback()
-def train() -> None:
-    """Train the networks on your own speech."""
-
-
-@app.command()
 def codec(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/codec-16k.json.")],
     data: Annotated[
@@ -44,4 +36,4 @@ def codec(
 
     out = Path("out") / recipe.stem if out is None else out
     finished = train_codec(recipe, data, out, init, settings or [], exclude or [])
-    return 0 if finished else INTERRUPTED
+    return OK if finished else INTERRUPTED

@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ..data.errors import MynahError
-from . import cli_train
 from . import evaluate as evaluate_options
+from . import train as train_options
 
 OK, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 
@@ -208,10 +208,10 @@ def compare(
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")
-for command in cli_train.app.registered_commands:
-    assert command.callback is not None
-    command.callback = guarded(command.callback)
-app.add_typer(cli_train.app, name="train")
+
+train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=True)
+train.command("codec")(guarded(train_options.codec))
+app.add_typer(train, name="train")
 
 
 def main() -> NoReturn:

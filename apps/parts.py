@@ -17,7 +17,7 @@ _FILTER = 500  # samples of the lower rate that resampling sees on either side: 
 
 
 def context_frames(config: CodecConfig) -> int:
-    """Frames before a frame that its sound depends on: the reach of the decoder's convolutions and windows."""
+    """Frames before a frame that its sound depends on, by the decoder's convolutions and windows."""
     taps = config.kernel - 1
     fine = ceil(config.fine_layers * taps / config.subframes)
     return config.decoder_layers * taps + fine + ceil(config.n_fft / config.hop_length)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mynah.apps.evaluate_coders import Coded, MynahCoder, TokenizerCoder, share_
 from mynah.apps.evaluate_report import set_lines
 from mynah.data import metrics
 from mynah.data.errors import MynahError
-from mynah.data.manifest import Recording
+from mynah.data.manifest import Recording, read_manifest
 
 FAST = ("pesq_wb", "estoi", "si_sdr", "mel_distance")
 opus = pytest.mark.skipif(shutil.which("opusenc") is None, reason="opus-tools is not installed")
@@ -73,11 +74,8 @@ def test_few_clips_are_of_many_speakers_whatever_the_order(recordings):
 @pytest.mark.data
 def test_the_thirty_readers():
     """The set of the published table, in the shared recordings."""
-    from conftest import SHARED_DATA
-
-    from mynah.data.manifest import read_manifest
-
-    (found,) = evaluate_sets.clip_sets(read_manifest(SHARED_DATA), "test", ["librispeech-30"])
+    folder = os.environ.get("MYNAH_DATA", Path(__file__).parents[2] / "shared" / "data")
+    (found,) = evaluate_sets.clip_sets(read_manifest(folder), "test", ["librispeech-30"])
     assert len({r.speaker for r in found.recordings}) == len(found.recordings) == 30
 
 

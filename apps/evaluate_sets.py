@@ -82,7 +82,7 @@ def choose(recordings: list[Recording], clips: int | None) -> list[Recording]:
     if clips is None or len(recordings) <= clips:
         return recordings
     taken: Counter[str] = Counter()
-    ranked = []
+    ranked: list[tuple[int, int, Recording]] = []
     for recording in sorted(recordings, key=lambda r: hashlib.sha256(r.id.encode()).digest()):
         speaker = recording.speaker or recording.id
         ranked.append((taken[speaker], len(ranked), recording))

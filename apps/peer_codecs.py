@@ -70,7 +70,7 @@ class Codec2:
             encode_seconds = run(["c2enc", self.mode, str(source), str(coded)])
             decode_seconds = run(["c2dec", self.mode, str(coded), str(result)])
             size = coded.stat().st_size
-            out = np.fromfile(result, "<i2").astype(np.float32)[None] / 32768
+            out = np.fromfile(result, "<i2").astype(np.float32)[None] / np.float32(32768)
         # What the silence at the end costs is not the codec's fault.
         size = round(size * len(narrow) / len(padded))
         wide = audio.resample(out[:, CODEC2_DELAY:], CODEC2_RATE, SAMPLE_RATE)[0]

@@ -30,7 +30,7 @@ class ConvNeXtBlock(nn.Module):
         """[B, n, C] and the past frames -> output of the same shape and the new past."""
         past = torch.cat([state, x], 1)
         y = self.depthwise(past.transpose(1, 2)).transpose(1, 2)
-        y = self.project(F.gelu(self.expand(self.norm(y)), approximate="tanh"))
+        y = self.project(F.gelu(self.expand(self.norm(y))))
         return x + self.scale * y, past[:, past.shape[1] - self.context :]
 
 

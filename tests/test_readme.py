@@ -57,7 +57,7 @@ def test_the_commands(scratch):
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,  # half a minute on an idle machine
     )
     assert result.returncode == 0, result.stderr
     assert "3 kbit/s a channel" in result.stdout  # mynah info

@@ -19,7 +19,8 @@ def save(folder: Path, config: CodecConfig, tensors: dict[str, Tensor]) -> None:
     """Write config and weights; floating-point tensors are stored as fp16 (shipped size, and what is
     measured)."""
     folder.mkdir(parents=True, exist_ok=True)
-    half = {k: v.detach().cpu().to(torch.float16 if v.is_floating_point() else v.dtype) for k, v in tensors.items()}
+    half = {k: v.detach().cpu() for k, v in tensors.items()}
+    half = {k: v.half() if v.is_floating_point() else v for k, v in half.items()}
     temporary = folder / "model.safetensors.part"
     save_file({k: v.contiguous() for k, v in half.items()}, temporary)
     os.replace(temporary, folder / "model.safetensors")
@@ -53,9 +54,9 @@ def resolve(name_or_folder: str | Path) -> Path:
     shipped = SHIPPED / str(name_or_folder)
     if (shipped / "config.json").is_file():
         return shipped
-    names = sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))
+    names = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
     raise CheckpointError(
-        f"{str(name_or_folder)!r} is neither a shipped codec ({', '.join(names) or 'none'}) nor a folder with config.json"
+        f"{str(name_or_folder)!r} is neither a shipped codec ({names}) nor a folder with config.json"
     )
 
 

@@ -2,6 +2,8 @@
 
 `step(x, init_state(B))` on a whole signal equals any chunking of it."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,7 +49,7 @@ class ConvNeXtStack(nn.Module):
 
     def init_state(self, batch: int) -> list[Tensor]:
         """One past per block."""
-        return [block.init_state(batch) for block in self.blocks]
+        return [block.init_state(batch) for block in self._blocks()]
 
     def step(self, x: Tensor, state: list[Tensor], bias: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """[B, n, in_dim] -> [B, n, dim]; `bias` [B, 1, dim] is added after the input projection."""
@@ -55,10 +57,13 @@ class ConvNeXtStack(nn.Module):
         if bias is not None:
             x = x + bias
         new_state = []
-        for block, past in zip(self.blocks, state, strict=True):
+        for block, past in zip(self._blocks(), state, strict=True):
             x, past = block.step(x, past)
             new_state.append(past)
         return self.norm(x), new_state
+
+    def _blocks(self) -> list[ConvNeXtBlock]:
+        return cast(list[ConvNeXtBlock], list(self.blocks))
 
 
 class ChannelNorm(nn.Module):

@@ -26,7 +26,7 @@ class _RealFFT(torch.autograd.Function):
         return torch.view_as_real(torch.fft.rfft(frames))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         spectrum = torch.view_as_complex(gradient.contiguous()) * (0.5 * ctx.size)
         spectrum[..., 0] *= 2
         spectrum[..., -1] *= 2

@@ -87,7 +87,9 @@ class Adversarial(nn.Module):
         self.discriminator = discriminator
         self.balancer = Balancer(weights)
 
-    def forward(self, network: nn.Module, config: CodecConfig, wav: Tensor, rate: Tensor) -> tuple[Step, Tensor, Tensor]:
+    def forward(
+        self, network: nn.Module, config: CodecConfig, wav: Tensor, rate: Tensor
+    ) -> tuple[Step, Tensor, Tensor]:
         """The generator's step, and (output, target) [B, T], detached, for the discriminator's."""
         books = torch.tensor([config.codebooks_at(b) for b in config.bitrates], device=wav.device)
         output, _ = network(wav, rate, books[rate])

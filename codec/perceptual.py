@@ -1,9 +1,10 @@
 """A differentiable perceptual disturbance after ITU-T P.862 and P.862.2 (PESQ-WB).
 
-Follows the standard's chain: level, input filter, Hann spectra, Bark bands, equalisation of the reference by band
-and of the estimate by frame, Zwicker loudness, dead zone, symmetric and asymmetric disturbance, L6 over 320 ms and
-L2 over time. PMSQE (Martín-Doñas et al. 2018) is a simpler one of the kind. Bands and hearing threshold come from
-closed formulas and there is no time alignment, so the figure follows PESQ without equalling it."""
+Follows the standard's chain: level, input filter, Hann spectra, Bark bands, equalisation of the reference by
+band and of the estimate by frame, Zwicker loudness, dead zone, symmetric and asymmetric disturbance, L6 over
+320 ms and L2 over time. PMSQE (Martín-Doñas et al. 2018) is a simpler one of the kind. Bands and hearing
+threshold come from closed formulas and there is no time alignment, so the figure follows PESQ without
+equalling it."""
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ FILTER = ((2.740826, -5.4816519, 2.740826), (1.0, -1.9444777, 0.94597794))  # P.
 
 
 class PerceptualDisturbance(nn.Module):
-    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score: 0 is no difference."""
+    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score; 0: no difference."""
 
     window: Tensor
     bands: Tensor
@@ -68,8 +69,8 @@ class PerceptualDisturbance(nn.Module):
         return (bark * (bark > factor * self.threshold)).sum(-1)
 
     def equalise(self, bark_e: Tensor, bark_t: Tensor) -> tuple[Tensor, Tensor]:
-        """The reference takes on the estimate's long-term spectrum, the estimate the reference's level by frame:
-        what a listener forgives."""
+        """What a listener forgives: the reference takes on the estimate's long-term spectrum, the estimate the
+        reference's level by frame."""
         speaking = (self.audible(bark_t, 100) > 1e7).unsqueeze(-1)
         mean_e, mean_t = (
             (x * (x > 100 * self.threshold) * speaking).mean(1, keepdim=True) for x in (bark_e, bark_t)

@@ -48,5 +48,6 @@ class Crops:
         wav = augment(self.sampler.crop(rng), rng)
         if index >= self.noisy:
             return Crop(wav, int(np.searchsorted(self.rates, rng.random())), np.zeros((0, 0), np.float32))
-        noise = rng.standard_normal(self.noise_shape, np.float32) * np.float32(rng.random() * self.noise_level)
+        noise = rng.standard_normal(self.noise_shape, np.float32)
+        noise *= np.float32(rng.random() * self.noise_level)
         return Crop(wav, len(self.rates) - 1, noise)

@@ -17,7 +17,7 @@ FILTER = ((2.740826, -5.4816519, 2.740826), (1.0, -1.9444777, 0.94597794))  # P.
 
 
 class PerceptualDisturbance(nn.Module):
-    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score; 0: no difference."""
+    """`forward(estimate, target)` [B, T] at 16 kHz -> [B], in units of the raw PESQ score; 0 at equality."""
 
     window: Tensor
     bands: Tensor
@@ -69,8 +69,8 @@ class PerceptualDisturbance(nn.Module):
         return (bark * (bark > factor * self.threshold)).sum(-1)
 
     def equalise(self, bark_e: Tensor, bark_t: Tensor) -> tuple[Tensor, Tensor]:
-        """What a listener forgives: the reference takes on the estimate's long-term spectrum, the estimate the
-        reference's level by frame."""
+        """What a listener forgives: the reference takes on the estimate's long-term spectrum, the estimate
+        the reference's level by frame."""
         speaking = (self.audible(bark_t, 100) > 1e7).unsqueeze(-1)
         mean_e, mean_t = (
             (x * (x > 100 * self.threshold) * speaking).mean(1, keepdim=True) for x in (bark_e, bark_t)

@@ -128,7 +128,7 @@ def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> C
         say(f"{split}: {hours.total() / SAMPLE_RATE / 3600:.2f} hours ({parts})")
     if (folder / UNREADABLE).exists():
         count = len((folder / UNREADABLE).read_text().splitlines())
-        say(f"{count} recordings could not be read and are left out: {folder / UNREADABLE}")
+        say(f"left out as not readable: {count}, listed in {folder / UNREADABLE}")
     return Corpora(*corpora)
 
 

@@ -11,16 +11,15 @@ from ..codec.codec import Codec
 from ..codec.entropy import EntropyTables
 from ..codec.entropy_fit import fit_tables
 from ..data.corpus import PackedCorpus
+from .train_data import packed
 
 
-def codes_of(codec: Codec, corpus: PackedCorpus, hours: float, weights: dict[str, float], seed: int) -> Iterable:
+def codes_of(codec: Codec, corpus: PackedCorpus, hours: float, seed: int) -> Iterable:
     """Codes [K, N] at the highest bitrate of random recordings, up to `hours` in all."""
     rng = np.random.default_rng(seed)
-    chance = np.array([weights.get(e.group, 1.0) for e in corpus.entries])
-    keys = rng.exponential(size=len(chance)) / chance  # a weighted order without replacement
     left = hours * 3600 * codec.config.sample_rate
     with tqdm(total=round(hours * 3600), unit="s", desc="coding", disable=None) as bar:
-        for i in np.argsort(keys):
+        for i in rng.permutation(len(corpus.entries)):
             entry = corpus.entries[i]
             if left <= 0:
                 return
@@ -30,9 +29,22 @@ def codes_of(codec: Codec, corpus: PackedCorpus, hours: float, weights: dict[str
             bar.update(round(entry.length / codec.config.sample_rate))
 
 
-def fit(folder: Path, corpus: PackedCorpus, hours: float, weights: dict[str, float], seed: int = 0) -> EntropyTables:
+def fit(folder: Path, corpus: PackedCorpus, hours: float, seed: int = 0) -> EntropyTables:
     """Fit tables for the codec in `folder` and write `tables.safetensors` there."""
     codec = Codec.from_pretrained(folder)
-    tables = fit_tables(list(codes_of(codec, corpus, hours, weights, seed)), codec.config.codebook_size)
+    tables = fit_tables(list(codes_of(codec, corpus, hours, seed)), codec.config.codebook_size)
     tables.save(folder / "tables.safetensors")
     return tables
+
+
+def fit_from(folder: Path, data: Path, hours: float) -> str:
+    """Fit on the training split of a folder of speech; a line with the bits per code on its validation split."""
+    corpora = packed(data, (), print)
+    tables = fit(folder, corpora.train, hours)
+    codec = Codec.from_pretrained(folder)
+    bits, frames = np.zeros(tables.n_codebooks), 0
+    for codes in codes_of(codec, corpora.val, hours / 8, seed=1):
+        bits += tables.bits(codes[None]) * codes.shape[1]
+        frames += codes.shape[1]
+    each = ", ".join(f"{b:.2f}" for b in bits / frames)
+    return f"{folder / 'tables.safetensors'}: bits per code on the validation split: {each}"

@@ -37,3 +37,15 @@ def codec(
     out = Path("out") / recipe.stem if out is None else out
     finished = train_codec(recipe, data, out, init, settings or [], exclude or [])
     return OK if finished else INTERRUPTED
+
+
+def tables(
+    codec: Annotated[Path, typer.Argument(metavar="DIR", help="A trained codec's folder.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Speech to count codes on, as for training.")],
+    hours: Annotated[float, typer.Option(min=0.01, help="Hours of it that are coded.")] = 8.0,
+) -> int:
+    """Fit the entropy coder's tables of a trained codec: its files get 5 to 15 % smaller."""
+    from .fit_tables import fit_from
+
+    print(fit_from(codec, data, hours))
+    return OK

@@ -38,7 +38,7 @@ def fit(folder: Path, corpus: PackedCorpus, hours: float, seed: int = 0) -> Entr
 
 
 def fit_from(folder: Path, data: Path, hours: float) -> str:
-    """Fit on the training split of a folder of speech; a line with the bits per code on its validation split."""
+    """Fit on the training split of a folder of speech; returns a line with the validation bits per code."""
     corpora = packed(data, (), print)
     tables = fit(folder, corpora.train, hours)
     codec = Codec.from_pretrained(folder)

@@ -82,6 +82,16 @@ def test_perceptual_is_next_to_zero_at_equality_and_monotone_in_snr(perceptual, 
     assert values[-1] > 1
 
 
+def test_perceptual_hears_what_is_missing_but_minds_additions_more(perceptual, voice):
+    """The symmetric part alone answers for a lost band; noise of the same power costs more."""
+    low = lfilter(*butter(4, 1500 / 8000), voice.numpy()).astype(np.float32)
+    lost = torch.from_numpy(low) - voice
+    missing = float(perceptual(torch.from_numpy(low), voice))
+    added = float(perceptual(voice + lost.std() * torch.randn_like(voice), voice))
+    assert missing > 0.5
+    assert added > 2 * missing
+
+
 def test_perceptual_is_blind_to_gain(perceptual, voice):
     noisy = with_noise(voice, 20)
     assert float(perceptual(0.2 * noisy, voice)) == pytest.approx(float(perceptual(noisy, voice)), rel=1e-3)

@@ -59,6 +59,14 @@ def test_kmeans_finds_the_clusters_and_counts_them():
     assert quantizer.counts.sum() == 800
 
 
+def test_kmeans_refills_empty_clusters_with_latents():
+    """With fewer distinct latents than entries, entries are left over; none may stay behind at zero."""
+    distinct = 5 + torch.arange(4.0).view(4, 1).expand(4, DIM)
+    quantizer = ResidualQuantizer(1, 16, DIM)
+    quantizer.kmeans(distinct.repeat(20, 1), torch.Generator().manual_seed(0))
+    assert torch.cdist(quantizer.codebooks[0], distinct).amin(1).max() < 1e-3
+
+
 def test_kmeans_refuses_too_few_latents():
     with pytest.raises(ValueError, match="31 latents cannot start a codebook of 32"):
         ResidualQuantizer(BOOKS, SIZE, DIM).kmeans(latents(31), torch.Generator())

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,7 +154,7 @@ def train(
     if main:
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out, config, options)
-    loader = DataLoader(
+    loader: DataLoader = DataLoader(
         crops,  # type: ignore[arg-type]
         batch_sampler=Rank(options, accelerator, step),
         collate_fn=collate,
@@ -188,7 +189,7 @@ def train(
             )
         accelerator.backward(result.loss)
         optimizer.step()
-        if critic_optimizer is not None:
+        if isinstance(objective, Adversarial) and critic_optimizer is not None:
             for group in critic_optimizer.param_groups:
                 group["lr"] = options.learning_rate(step)
             critic_optimizer.zero_grad()
@@ -209,7 +210,10 @@ def train(
             clock = time.monotonic()
             save()
         if main and (step % options.evaluate_every == 0 or step == options.steps):
-            line = {"step": step, "hours": round((seconds + time.monotonic() - clock) / 3600, 4)}
+            line: dict[str, Any] = {
+                "step": step,
+                "hours": round((seconds + time.monotonic() - clock) / 3600, 4),
+            }
             line |= {k: round(float(np.mean([r[k] for r in reports if k in r])), 4) for k in reports[-1]}
             if result.codes is not None:
                 used = [len(torch.unique(result.codes[:, k])) for k in range(config.n_codebooks)]

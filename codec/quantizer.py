@@ -41,7 +41,8 @@ class ResidualQuantizer(nn.Module):
     @staticmethod
     def nearest(x: Tensor, codebook: Tensor) -> Tensor:
         """Index of the nearest entry for each row of x [M, D]; the norm of x does not matter."""
-        return torch.addmm((codebook**2).sum(1), x, codebook.t(), alpha=-2.0).argmin(1)
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would merge neighbouring entries
+            return torch.addmm((codebook**2).sum(1), x, codebook.t(), alpha=-2.0).argmin(1)
 
     def encode(self, latent: Tensor, n_codebooks: int) -> Tensor:
         """[B, N, D] -> codes [B, K, N]."""

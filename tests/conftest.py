@@ -1,6 +1,7 @@
 """What several test files need: a codec small enough to build, and the `mynah` command."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,10 @@ import torch
 from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
 from mynah.codec.network import CodecNetwork
+
+# A shell that starts the tests in the background has Ctrl-C ignored, which every child would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = CodecConfig(
     name="tiny",

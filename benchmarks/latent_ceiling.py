@@ -1,5 +1,5 @@
-"""What limits the codec: PESQ-WB and ESTOI with latents unquantized and through 3, 6 and 12 codebooks, and how
-many directions the latents use.
+"""What limits the codec: PESQ-WB and ESTOI with latents unquantized and through 3, 6 and 12 codebooks, and
+how many directions the latents use.
 
 python benchmarks/latent_ceiling.py [FOLDER_OF_SPEECH] [CODEC]
 """

@@ -89,7 +89,9 @@ def train(
         checkpoint.fill(network, tensors, initial)
     elif adversarial:
         raise MynahError("stage=adversarial needs --init FOLDER, a codec trained by stage=reconstruction")
-    reconstruction = Reconstruction(options.weights, options.commitment, config.sample_rate).to(device)
+    reconstruction = Reconstruction(
+        options.weights, options.commitment, config.sample_rate, options.complex_weights
+    ).to(device)
     if adversarial:
         network.encoder.requires_grad_(False)
         network.quantizer.eval()
@@ -218,7 +220,7 @@ def train(
             if result.codes is not None:
                 used = [len(torch.unique(result.codes[:, k])) for k in range(config.n_codebooks)]
                 line["used_in_batch"] = used
-            if validation is not None:
+            if validation is not None and (initial is not None or step > options.latent_steps):
                 line |= validation.run(config, average.tensors, out / "samples" / f"{step:07d}", step)
             with open(out / "progress.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")

@@ -27,7 +27,10 @@ class TrainOptions:
         lr: peak learning rate after `warmup` steps; over the last `decay` share of the steps it falls to
             zero.
         ema: decay of the averaged weights, which are what is evaluated and shipped.
-        rate_weights: how often each operating point is drawn, lowest first.
+        rate_weights: how often each operating point is drawn, lowest first; in the first stage one number
+            more may follow, for crops that pass unquantized (as in Mimi, Défossez et al. 2024).
+        complex_weights: factor of the complex loss for each entry of `rate_weights`, or none for 1: few bits
+            cannot describe a waveform, only what is heard of it.
         latent_noise: largest standard deviation of the noise of the latent steps.
         commitment: weight of the commitment loss.
         weights: shares of the losses in the gradient at the output.
@@ -48,6 +51,7 @@ class TrainOptions:
     decay: float = 0.3
     ema: float = 0.999
     rate_weights: tuple[float, ...] = (0.4, 0.35, 0.25)
+    complex_weights: tuple[float, ...] = ()
     latent_noise: float = 0.7
     commitment: float = 0.25
     weights: dict[str, float] = field(
@@ -63,7 +67,8 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             _check_type(f.name, getattr(self, f.name), f.type)
-        object.__setattr__(self, "rate_weights", tuple(self.rate_weights))
+        for name in ("rate_weights", "complex_weights"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.stage not in LOSSES:
             raise MynahError(f"stage={self.stage!r}: {' or '.join(LOSSES)}")
         for name in ("steps", "batch", "evaluate_every", "save_every"):
@@ -81,6 +86,12 @@ class TrainOptions:
                 raise MynahError(f"{name}={getattr(self, name)}: between 0 and 1")
         if min(self.rate_weights, default=0) < 0 or not sum(self.rate_weights):
             raise MynahError(f"rate_weights={self.rate_weights}: none below 0, one above")
+        if self.complex_weights and (
+            len(self.complex_weights) != len(self.rate_weights) or min(self.complex_weights) < 0
+        ):
+            raise MynahError(
+                f"complex_weights={self.complex_weights}: none below 0, one for each of rate_weights"
+            )
         losses = LOSSES[self.stage]
         if not self.weights or set(self.weights) - set(losses) or min(self.weights.values()) <= 0:
             raise MynahError(f"weights={self.weights}: numbers above 0 for some of {', '.join(losses)}")
@@ -152,7 +163,8 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
             recipe[section][name] = parsed
     codec = CodecConfig(**_checked(CodecConfig, recipe.get("codec", {}), f"{path} (codec)"))
     train = TrainOptions(**_checked(TrainOptions, recipe.get("train", {}), f"{path} (train)"))
-    if len(train.rate_weights) != len(codec.bitrates):
+    allowed = [len(codec.bitrates) + i for i in range(2 if train.stage == "reconstruction" else 1)]
+    if len(train.rate_weights) not in allowed:
         raise MynahError(
             f"rate_weights={train.rate_weights}: one weight for each of {codec.bitrates} is needed"
         )

@@ -42,8 +42,8 @@ class SpectralLosses(nn.Module):
     """Multi-scale log-mel L1 (DAC, Kumar et al. 2023) and compressed complex STFT distance (Wilson et al.
     2018).
 
-    `forward(estimate, target)` returns the two scalars. Spectra are scaled so that a sine of amplitude a
-    peaks at a / 2; logarithms are natural and floored at -80 dB.
+    `forward(estimate, target)` [B, T] returns the two, [B] each. Spectra are scaled so that a sine of
+    amplitude a peaks at a / 2; logarithms are natural and floored at -80 dB.
     """
 
     SCALES = ((2048, 128), (1024, 80), (512, 48), (128, 12))
@@ -73,7 +73,7 @@ class SpectralLosses(nn.Module):
         with torch.no_grad():
             targets = self.analyse(target)
         distances = [
-            torch.stack([(e - t).abs().mean() for e, t in zip(es, ts, strict=True)]).mean()
+            torch.stack([(e - t).abs().flatten(1).mean(1) for e, t in zip(es, ts, strict=True)]).mean(0)
             for es, ts in zip(self.analyse(estimate), targets, strict=True)
         ]
         return distances[0], distances[1]

@@ -58,7 +58,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """latent [B, n, D] -> wav [B, n * hop], delayed by one hop."""
+    """latent [B, n, D] -> wav [B, n * hop], delayed by one hop.
+
+    A bin of a spectrum is a positive gain, which spans the range of speech, times a real and an imaginary
+    part, which turn through all phases without the jump of an angle.
+    """
 
     def __init__(self, c: CodecConfig):
         super().__init__()
@@ -67,7 +71,7 @@ class Decoder(nn.Module):
         self.coarse = ConvNeXtStack(c.latent_dim, c.decoder_dim, c.decoder_layers, c.kernel, c.expansion)
         self.upsample = nn.Linear(c.decoder_dim, c.subframes * c.fine_dim)
         self.fine = ConvNeXtStack(c.fine_dim, c.fine_dim, c.fine_layers, c.kernel, c.expansion)
-        self.head = nn.Linear(c.fine_dim, 2 * (c.n_fft // 2 + 1))
+        self.head = nn.Linear(c.fine_dim, 3 * (c.n_fft // 2 + 1))
         self.synthesis = Synthesis(c.n_fft, c.subhop)
         nn.init.normal_(self.rate.weight, std=0.02)
 
@@ -83,9 +87,9 @@ class Decoder(nn.Module):
         x = self.upsample(x).unflatten(2, (self.subframes, -1)).flatten(1, 2)
         x, fine = self.fine.step(x, state.fine)
         with torch.autocast(latent.device.type, enabled=False):
-            log_magnitude, phase = self.head(x.float()).chunk(2, -1)
-            spectra = torch.polar(log_magnitude.clamp_max(6.0).exp(), phase)
-            wav, tails = self.synthesis.step(spectra, state.tails)
+            log_gain, real, imaginary = self.head(x.float()).chunk(3, -1)
+            gain = log_gain.clamp_max(6.0).exp()
+            wav, tails = self.synthesis.step(torch.complex(gain * real, gain * imaginary), state.tails)
         return wav, DecoderState(coarse, fine, tails)
 
     def forward(self, latent: Tensor, rate: Tensor) -> Tensor:

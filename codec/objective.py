@@ -26,19 +26,32 @@ class Reconstruction(nn.Module):
     Args:
         weights: shares of "mel", "perceptual" and "complex" in the gradient at the output.
         commitment: weight of the commitment loss beside the mel loss.
+        complex_weights: factor of the complex loss by index of the operating point; none for 1.
     """
 
-    def __init__(self, weights: dict[str, float], commitment: float, sample_rate: int):
+    complex_weights: Tensor
+
+    def __init__(
+        self,
+        weights: dict[str, float],
+        commitment: float,
+        sample_rate: int,
+        complex_weights: tuple[float, ...] = (),
+    ):
         super().__init__()
         self.spectral = SpectralLosses(sample_rate)
         self.perceptual = PerceptualDisturbance(sample_rate=sample_rate)
         self.balancer = Balancer(weights)
         self.commitment = commitment
+        self.register_buffer("complex_weights", torch.tensor(complex_weights), persistent=False)
 
-    def losses(self, estimate: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Scalars by name; both [B, T] and aligned."""
+    def losses(self, estimate: Tensor, target: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        """Scalars by name; both [B, T] and aligned, `rate` [B] as in `forward`."""
         mel, complex_ = self.spectral(estimate, target)
-        return {"mel": mel, "perceptual": self.perceptual(estimate, target).mean(), "complex": complex_}
+        if len(self.complex_weights):
+            complex_ = complex_ * self.complex_weights[rate]
+        perceptual = self.perceptual(estimate, target)
+        return {"mel": mel.mean(), "perceptual": perceptual.mean(), "complex": complex_.mean()}
 
     def forward(
         self,
@@ -55,17 +68,18 @@ class Reconstruction(nn.Module):
             network: a `CodecNetwork`, perhaps wrapped for several processes.
             config: its configuration.
             wav: [B, n * hop].
-            rate: [B] index of the operating point of each item.
+            rate: [B] index of the operating point of each item; one beyond the last leaves it unquantized.
             noise: [B, N, D] added to the latents instead of quantizing them (the start of a training), or
                 None.
             generator: see `ResidualQuantizer.forward`.
         """
         delay = config.delay
-        books = torch.tensor([config.codebooks_at(b) for b in config.bitrates], device=wav.device)
-        output, quantized = network(wav, rate, books[rate], noise, generator)
+        books = [config.codebooks_at(b) for b in config.bitrates]
+        books_of = torch.tensor([*books, books[-1] + 1], device=wav.device)[rate]
+        output, quantized = network(wav, rate.clamp_max(len(books) - 1), books_of, noise, generator)
         output = output[:, delay:]
         detached = output.detach().requires_grad_()
-        losses = self.losses(detached, wav[:, : -delay or None])
+        losses = self.losses(detached, wav[:, : -delay or None], rate)
         gradient = self.balancer.gradient(losses, detached)
         loss = (output * gradient).sum()
         report = {name: float(value.detach()) for name, value in losses.items()}
@@ -95,7 +109,7 @@ class Adversarial(nn.Module):
         output, _ = network(wav, rate, books[rate])
         output, target = output[:, config.delay :], wav[:, : -config.delay or None]
         detached = output.detach().requires_grad_()
-        losses = self.reconstruction.losses(detached, target)
+        losses = self.reconstruction.losses(detached, target, rate)
         with torch.no_grad():
             real = self.discriminator(target)
         losses["adversarial"], losses["features"] = generator_losses(real, self.discriminator(detached))

@@ -68,7 +68,8 @@ class ResidualQuantizer(nn.Module):
 
         Args:
             latent: [B, N, D], fp32 (bf16 merges neighbouring vectors).
-            n_codebooks: [B] whole numbers, how many codebooks each item is decoded from.
+            n_codebooks: [B] whole numbers, how many codebooks each item is decoded from; a number above K
+                gives the item back unquantized, though codebooks and commitment learn from it.
             generator: draws the replacements of dead codes.
         """
         flat = latent.detach().reshape(-1, latent.shape[-1])
@@ -84,6 +85,8 @@ class ResidualQuantizer(nn.Module):
             total = total + codebook[index].view_as(latent) * active
             residual = residual - codebook[index]
             codes.append(index.view(latent.shape[:2]))
+        whole = (n_codebooks > len(self.codebooks)).view(-1, 1, 1)
+        total = torch.where(whole, latent, total)
         return Quantized(latent + (total - latent).detach(), torch.stack(codes, 1), commitment)
 
     @torch.no_grad()

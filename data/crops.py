@@ -10,7 +10,7 @@ from .corpus import CropSampler
 
 
 class Crop(NamedTuple):
-    """`wav` float32 [T]; `rate` index of the operating point; `noise` float32 [N, D] for the latents, or
+    """`wav` float32 [T]; `rate` index drawn by the weights; `noise` float32 [N, D] for the latents, or
     empty."""
 
     wav: np.ndarray
@@ -24,7 +24,7 @@ class Crops:
     Args:
         sampler: draws the crops.
         seed: of everything random here.
-        rate_weights: chance of each operating point, lowest bitrate first.
+        rate_weights: chance of each operating point, lowest bitrate first, then of any other way.
         noisy: examples below this index carry latent noise; the later ones are quantized.
         noise_shape: (frames, channels) of that noise.
         noise_level: its largest standard deviation; each example draws its own below it.

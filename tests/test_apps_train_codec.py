@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from mynah.apps.train_options import TrainOptions, read_recipe
 from mynah.codec import Codec
 from mynah.codec.config import CodecConfig
 from mynah.codec.discriminator import MultiScaleDiscriminator
+from mynah.codec.network import CodecNetwork
+from mynah.codec.objective import Reconstruction
 from mynah.data.corpus import Entry, PackedCorpus, open_packed, pack
 from mynah.data.errors import MynahError
 
@@ -60,7 +63,7 @@ KMEANS_LATENTS = 512
 # Trains in a process of its own, given the packed corpus, the run's folder, latents for the start, config and
 # options as JSON, and a folder for the state after each step, or "".
 PROGRAM = """
-import json, os, shutil, sys
+import faulthandler, json, os, shutil, sys
 from functools import partial
 from pathlib import Path
 import torch
@@ -70,6 +73,7 @@ from mynah.apps.train_options import TrainOptions
 from mynah.codec.config import CodecConfig
 from mynah.data.corpus import open_packed
 
+faulthandler.dump_traceback_later(150, exit=True)  # a process that hangs says where
 torch.set_num_threads(1)
 if "ADAM_EPS" in os.environ:
     torch.optim.AdamW = partial(torch.optim.AdamW, eps=float(os.environ["ADAM_EPS"]))
@@ -284,17 +288,27 @@ def test_two_processes_train_as_one_with_the_double_batch(corpus, corpus_path, t
     kept = [tmp_path / "states1", tmp_path / "states2"]
     for folder in kept:
         folder.mkdir()
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    two = subprocess.Popen(
-        [*launch, "--no-python", sys.executable, *program(corpus_path, tmp_path / "run2", options, kept[1])],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "ADAM_EPS": "1e-3"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # What `torchrun` sets, without its agent, which looks up names that a machine without network cannot.
+    group = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    settings = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "ADAM_EPS": "1e-3"}
+    two = []
+    for rank in range(2):
+        with open(tmp_path / f"errors{rank}", "wb") as errors:
+            command = [sys.executable, *program(corpus_path, tmp_path / "run2", options, kept[1])]
+            env = {**os.environ, **group, **settings, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            two.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=errors))
     monkeypatch.setattr(torch.optim, "AdamW", partial(torch.optim.AdamW, eps=1e-3))
     run(corpus, tmp_path / "run1", options, interrupted=Keeper(tmp_path / "run1", kept[0]))
-    _, errors = two.communicate(timeout=300)
-    assert two.returncode == 0, errors.decode()
+    for rank, process in enumerate(two):
+        assert process.wait() == 0, (tmp_path / f"errors{rank}").read_text()
     assert (tmp_path / "run2" / "world.txt").read_text() == "2"
     for step in range(1, 7):
         states = [
@@ -345,6 +359,14 @@ def write(path: Path, recipe: object) -> Path:
         ({}, ["train.rate_weights=[1,1]"], r"rate_weights=\(1, 1\): one weight for each"),
         ({}, ["train.rate_weights=[0,0,0]"], "none below 0, one above"),
         ({}, ["train.rate_weights=3"], "a list of numbers"),
+        ({}, ["train.rate_weights=[1,1,1,1,1]"], "one weight for each"),
+        (
+            {"train": {"stage": "adversarial", "weights": {"mel": 1}}},
+            ["train.rate_weights=[1,1,1,1]"],
+            "one weight for each",
+        ),
+        ({}, ["train.complex_weights=[1,1]"], r"complex_weights=\(1, 1\): none below 0, one for each"),
+        ({}, ["train.complex_weights=[1,1,-1]"], "none below 0, one for each"),
         ({}, ['train.weights={"melody":1}'], "some of mel, perceptual, complex"),
         ({}, ['train.weights={"mel":"much"}'], "an object of numbers"),
         ({}, ['train.corpus_weights={"a":-1}'], "none below 0"),
@@ -402,14 +424,40 @@ def test_what_does_not_fit_together(corpus, uninterrupted, tmp_path):
         run(corpus, uninterrupted, adversarial, initial=uninterrupted)
 
 
+def test_the_complex_loss_counts_by_operating_point(speech):
+    wav = torch.from_numpy(speech[: 2 * 9600]).view(2, -1)
+    rough = wav + 0.1 * torch.randn_like(wav)
+    plain = Reconstruction({"mel": 1.0}, 0.25, 16000)
+    weighted = Reconstruction({"mel": 1.0}, 0.25, 16000, (0.0, 2.0))
+    expected = plain.losses(rough[1:], wav[1:], torch.tensor([1]))
+    losses = weighted.losses(rough, wav, torch.tensor([0, 1]))
+    assert float(losses["complex"]) == pytest.approx(float(expected["complex"]), rel=1e-5)
+    assert float(losses["mel"]) == float(plain.losses(rough, wav, torch.tensor([0, 1]))["mel"])
+
+
+def test_crops_beyond_the_operating_points_pass_unquantized(speech):
+    wav = torch.from_numpy(speech[:9600])[None]
+    torch.manual_seed(0)
+    network = CodecNetwork(CONFIG)
+    network.quantizer.codebooks.normal_(std=0.3)
+    objective = Reconstruction({"mel": 1.0}, 0.25, 16000)
+    network.eval()
+    told = [objective(network, CONFIG, wav, torch.tensor([rate])).report["mel"] for rate in (1, 2)]
+    with torch.no_grad():
+        whole = network.decoder(network.encoder(wav), torch.tensor([1]))[:, CONFIG.delay :]
+        mel = objective.losses(whole, wav[:, : -CONFIG.delay], torch.tensor([1]))["mel"]
+    assert told[1] == pytest.approx(float(mel), rel=1e-4)
+    assert told[0] != pytest.approx(told[1], rel=1e-4)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(corpus, out, stop_at=2)
     before = (out / "state.pt").read_bytes()
     losses = train_codec.Reconstruction.losses
 
-    def broken(self, estimate, target):
-        return {k: v * float("nan") for k, v in losses(self, estimate, target).items()}
+    def broken(self, *given):
+        return {k: v * float("nan") for k, v in losses(self, *given).items()}
 
     monkeypatch.setattr(train_codec.Reconstruction, "losses", broken)
     with pytest.raises(MynahError, match=r"step 2: .*'mel'.* no longer finite"):

@@ -69,7 +69,7 @@ def test_gradients_are_finite_also_at_silence(spectral, perceptual, scale, targe
     target = target_scale * torch.randn(2, 8000, generator=generator)
     estimate = (scale * torch.randn(2, 8000, generator=generator)).requires_grad_()
     mel, compressed = spectral(estimate, target)
-    for loss in (mel, compressed, perceptual(estimate, target).sum()):
+    for loss in (mel.sum(), compressed.sum(), perceptual(estimate, target).sum()):
         (gradient,) = torch.autograd.grad(loss, estimate, retain_graph=True)
         assert torch.isfinite(loss)
         assert torch.isfinite(gradient).all()
@@ -97,12 +97,13 @@ def test_perceptual_is_blind_to_gain(perceptual, voice):
     assert float(perceptual(0.2 * noisy, voice)) == pytest.approx(float(perceptual(noisy, voice)), rel=1e-3)
 
 
-def test_perceptual_treats_items_of_a_batch_alone(perceptual, voice):
+def test_losses_treat_items_of_a_batch_alone(spectral, perceptual, voice):
     pair = torch.cat([with_noise(voice, 10), with_noise(voice, 30)])
-    together = perceptual(pair, torch.cat([voice, voice]))
-    assert together.shape == (2,)
-    for item, value in zip(pair, together, strict=True):
-        assert float(perceptual(item[None], voice)) == pytest.approx(float(value), rel=1e-5)
+    for loss in (perceptual, lambda *x: spectral(*x)[0], lambda *x: spectral(*x)[1]):
+        together = loss(pair, torch.cat([voice, voice]))
+        assert together.shape == (2,)
+        for item, value in zip(pair, together, strict=True):
+            assert float(loss(item[None], voice)) == pytest.approx(float(value), rel=1e-5)
 
 
 def degradations(wav: np.ndarray) -> list[np.ndarray]:

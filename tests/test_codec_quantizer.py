@@ -145,6 +145,15 @@ def test_encode_and_decode_agree_with_forward(started):
         assert torch.equal(started.encode(x[item : item + 1], count), codes[item : item + 1, :count])
 
 
+def test_a_number_beyond_the_codebooks_leaves_an_item_as_it_is(started):
+    x = latents(40, seed=2).view(2, 20, DIM)
+    before = started.codebooks.clone()
+    quantized = started.train()(x, torch.tensor([1, BOOKS + 1]))
+    assert torch.equal(quantized.latent[1], x[1])
+    assert not torch.allclose(quantized.latent[0], x[0], atol=1e-2)
+    assert not torch.equal(started.codebooks, before)  # the codebooks learn from it nonetheless
+
+
 def test_straight_through_gradient_is_the_identity(started):
     x = latents(40, seed=2).view(2, 20, DIM).requires_grad_()
     weight = torch.randn(2, 20, DIM)

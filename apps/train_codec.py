@@ -220,8 +220,9 @@ def train(
             if result.codes is not None:
                 used = [len(torch.unique(result.codes[:, k])) for k in range(config.n_codebooks)]
                 line["used_in_batch"] = used
-            if validation is not None and (initial is not None or step > options.latent_steps):
-                line |= validation.run(config, average.tensors, out / "samples" / f"{step:07d}", step)
+            if validation is not None:
+                folder, quantized = out / "samples" / f"{step:07d}", result.codes is not None or adversarial
+                line |= validation.run(config, average.tensors, folder, quantized)
             with open(out / "progress.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")
             log(json.dumps(line))

@@ -30,6 +30,15 @@ def plot_progress(out: Path) -> None:
     spectrogram.plot_curves(out / "progress.jsonl", out / "progress.png", *panels.values())
 
 
+@torch.inference_mode()
+def _unquantized(network: CodecNetwork, wav: Tensor) -> Tensor:
+    """[1, T] through encoder and decoder alone -> [T]."""
+    hop, delay = network.config.hop_length, network.config.delay
+    padded = torch.nn.functional.pad(wav, (0, -wav.shape[1] % hop + delay))
+    best = torch.tensor([len(network.config.bitrates) - 1])
+    return network.decoder(network.encoder(padded), best)[0, delay : delay + wav.shape[1]]
+
+
 class Validation:
     """Scores on the first seconds of up to `clips` recordings of each named group.
 
@@ -61,8 +70,11 @@ class Validation:
             where = f"of {', '.join(groups)} " if groups else ""
             raise MynahError(f"no recording {where}of at least a second to validate on")
 
-    def run(self, config: CodecConfig, tensors: dict[str, Tensor], folder: Path, step: int) -> dict:
-        """PESQ-WB, ESTOI and mel distance by bitrate, and the codebooks' use and entropy over the clips."""
+    def run(
+        self, config: CodecConfig, tensors: dict[str, Tensor], folder: Path, quantized: bool = True
+    ) -> dict:
+        """PESQ-WB, ESTOI and mel distance by bitrate, and the codebooks' use and entropy over the clips; of
+        the latents as they are where they are not yet `quantized`."""
         network = CodecNetwork(config)
         network.load_state_dict({k: v.cpu() for k, v in tensors.items()})
         codec = Codec(network)
@@ -72,22 +84,29 @@ class Validation:
             [("original", w, 16000)] for w in self.wavs[: self.shown]
         ]
         codes = []
-        for bitrate in config.bitrates:
+        for bitrate in config.bitrates if quantized else (None,):
             rows = []
+            label = "latents" if bitrate is None else f"{bitrate:g}"
             for i, wav in enumerate(self.wavs):
-                encoded = codec.encode(torch.from_numpy(wav)[None, None], config.sample_rate, bitrate)
-                out = codec.decode(encoded)[0, 0].numpy()
+                given = torch.from_numpy(wav)[None]
+                if bitrate is None:
+                    out = _unquantized(network, given).numpy()
+                else:
+                    encoded = codec.encode(given[None], config.sample_rate, bitrate)
+                    out = codec.decode(encoded)[0, 0].numpy()
+                    if bitrate == config.bitrates[-1]:
+                        codes.append(encoded.codes[0])
                 pair = (wav, out)
                 rows.append((metrics.pesq_wb(*pair), metrics.estoi(*pair), metrics.mel_distance(*pair)))
-                if bitrate == config.bitrates[-1]:
-                    codes.append(encoded.codes[0])
                 if i < self.shown:
-                    shown[i].append((f"{bitrate:g} kbit/s", out, 16000))
-                    soundfile.write(folder / f"{i}_{bitrate:g}.wav", out, 16000)
+                    shown[i].append((label if bitrate is None else f"{label} kbit/s", out, 16000))
+                    soundfile.write(folder / f"{i}_{label}.wav", out, 16000)
             for name, value in zip(("pesq", "estoi", "mel_distance"), np.nanmean(rows, 0), strict=True):
-                scores[f"{name}_{bitrate:g}"] = round(float(value), 4)
+                scores[f"{name}_{label}"] = round(float(value), 4)
         for i, pictures in enumerate(shown):
             spectrogram.plot_comparison(pictures, folder / f"{i}.png")
+        if not quantized:
+            return scores
         every = torch.cat(codes, 1)
         counts = [torch.bincount(c, minlength=config.codebook_size).double() for c in every]
         probabilities = [c / c.sum() for c in counts]

@@ -48,6 +48,7 @@ class SpectralLosses(nn.Module):
 
     SCALES = ((2048, 128), (1024, 80), (512, 48), (128, 12))
     COMPLEX = (1024, 512)
+    KNEE = 1500.0  # Hz, above which the complex distance counts less: few bits hold no phase there
     FLOOR = 1e-4
 
     def __init__(self, sample_rate: int = 16000):
@@ -55,6 +56,10 @@ class SpectralLosses(nn.Module):
         for n_fft, n_mels in self.SCALES:
             self.register_buffer(f"window{n_fft}", torch.hann_window(n_fft), persistent=False)
             self.register_buffer(f"mel{n_fft}", mel_filters(n_fft, n_mels, sample_rate), persistent=False)
+        for n_fft in self.COMPLEX:
+            frequency = torch.arange(n_fft // 2 + 1) * sample_rate / n_fft
+            gain = 1 / (1 + (frequency / self.KNEE) ** 2)
+            self.register_buffer(f"gain{n_fft}", gain / gain.mean(), persistent=False)
 
     def analyse(self, wav: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """[B, T] -> log-mel spectra by scale, and compressed complex spectra of the `COMPLEX` scales."""
@@ -66,7 +71,8 @@ class SpectralLosses(nn.Module):
             magnitude = (spectra.square().sum(-1) + 1e-12).sqrt()
             log_mels.append((magnitude @ getattr(self, f"mel{n_fft}") + self.FLOOR).log())
             if n_fft in self.COMPLEX:
-                compressed.append(spectra * (magnitude + self.FLOOR).pow(-0.7).unsqueeze(-1))
+                gain: Tensor = getattr(self, f"gain{n_fft}")
+                compressed.append(spectra * ((magnitude + self.FLOOR).pow(-0.7) * gain).unsqueeze(-1))
         return log_mels, compressed
 
     def forward(self, estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 
@@ -471,7 +472,8 @@ def test_validation_scores_and_keeps_what_was_heard(corpus, uninterrupted, tmp_p
     validation = Validation(corpus, ("a",), clips=2, seconds=1.0, shown=1)
     assert len(validation.wavs) == 2
     tensors = load_file(uninterrupted / "model.safetensors")
-    scores = validation.run(CONFIG, {k: v.float() for k, v in tensors.items()}, tmp_path / "s", 8)
+    tensors = {k: v.float() for k, v in tensors.items()}
+    scores = validation.run(CONFIG, tensors, tmp_path / "s")
     assert {"pesq_0.2", "pesq_0.6", "estoi_0.2", "mel_distance_0.6", "used", "entropy_bits"} <= scores.keys()
     assert len(scores["used"]) == 3
     assert all(
@@ -479,6 +481,10 @@ def test_validation_scores_and_keeps_what_was_heard(corpus, uninterrupted, tmp_p
         for used, bits in zip(scores["used"], scores["entropy_bits"])
     )
     assert {p.name for p in (tmp_path / "s").iterdir()} == {"0_0.2.wav", "0_0.6.wav", "0.png"}
+    whole = validation.run(CONFIG, tensors, tmp_path / "latents", quantized=False)
+    assert whole.keys() == {"pesq_latents", "estoi_latents", "mel_distance_latents"}
+    assert whole["mel_distance_latents"] not in scores.values()
+    assert soundfile.info(tmp_path / "latents" / "0_latents.wav").frames == 16000
     with pytest.raises(MynahError, match="no recording of c of at least a second"):
         Validation(corpus, ("c",))
 

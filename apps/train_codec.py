@@ -112,7 +112,7 @@ def train(
 
     frames = round(options.crop * config.frame_rate)
     sampler = CropSampler(corpus, frames * config.hop_length, options.corpus_weights)
-    noisy = 0 if initial is not None else options.latent_steps * options.batch
+    noisy = options.latent_steps * options.batch
     shape = (frames, config.latent_dim)
     crops = Crops(sampler, options.seed, options.rate_weights, noisy, shape, options.latent_noise)
 
@@ -169,7 +169,7 @@ def train(
     for wav, rate, noise in loader:
         if stop_at is not None and step >= stop_at:
             break
-        if step == options.latent_steps and initial is None:
+        if step == options.latent_steps and (initial is None or noisy):
             network.load_state_dict(average.tensors)
             start_codebooks(network, crops, options.steps * options.batch, device, options.seed)
             average = Average(network, options.ema)

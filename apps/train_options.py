@@ -22,7 +22,8 @@ class TrainOptions:
     Attributes:
         stage: "reconstruction" trains everything without a discriminator; "adversarial" freezes encoder and
             quantizer (the tokens stay what they are) and trains the decoder against a discriminator.
-        steps: in all; `latent_steps` of them come first, with noise on the latents instead of a quantizer.
+        steps: in all; `latent_steps` of them come first, with noise on the latents instead of a quantizer,
+            whose codebooks start after them (so 0 to go on with those of `--init`).
         batch: crops per step over all processes; `crop` seconds each.
         lr: peak learning rate after `warmup` steps; over the last `decay` share of the steps it falls to
             zero.
@@ -31,7 +32,8 @@ class TrainOptions:
             more may follow, for crops that pass unquantized (as in Mimi, Défossez et al. 2024).
         complex_weights: factor of the complex loss for each entry of `rate_weights`, or none for 1: few bits
             cannot describe a waveform, only what is heard of it.
-        latent_noise: largest standard deviation of the noise of the latent steps.
+        latent_noise: standard deviation of the noise of the latent steps, for each entry of `rate_weights`:
+            about what its codebooks will leave over, so that what matters most takes the most room.
         commitment: weight of the commitment loss.
         weights: shares of the losses in the gradient at the output.
         corpus_weights: weight of a second of each corpus (1 where not named).
@@ -52,7 +54,7 @@ class TrainOptions:
     ema: float = 0.999
     rate_weights: tuple[float, ...] = (0.4, 0.35, 0.25)
     complex_weights: tuple[float, ...] = ()
-    latent_noise: float = 0.7
+    latent_noise: tuple[float, ...] = (0.9, 0.5, 0.25)
     commitment: float = 0.25
     weights: dict[str, float] = field(
         default_factory=lambda: {"mel": 0.55, "perceptual": 0.35, "complex": 0.1}
@@ -67,7 +69,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             _check_type(f.name, getattr(self, f.name), f.type)
-        for name in ("rate_weights", "complex_weights"):
+        for name in ("rate_weights", "complex_weights", "latent_noise"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.stage not in LOSSES:
             raise MynahError(f"stage={self.stage!r}: {' or '.join(LOSSES)}")
@@ -78,7 +80,7 @@ class TrainOptions:
             raise MynahError(f"latent_steps={self.latent_steps}: between 0 and steps={self.steps}")
         if self.crop < MIN_CROP:
             raise MynahError(f"crop={self.crop:g}: at least {MIN_CROP} seconds")
-        for name in ("lr", "commitment", "latent_noise", "workers", "warmup", "seed"):
+        for name in ("lr", "commitment", "workers", "warmup", "seed"):
             if getattr(self, name) < 0:
                 raise MynahError(f"{name}={getattr(self, name)}: not below 0")
         for name in ("decay", "ema"):
@@ -86,12 +88,9 @@ class TrainOptions:
                 raise MynahError(f"{name}={getattr(self, name)}: between 0 and 1")
         if min(self.rate_weights, default=0) < 0 or not sum(self.rate_weights):
             raise MynahError(f"rate_weights={self.rate_weights}: none below 0, one above")
-        if self.complex_weights and (
-            len(self.complex_weights) != len(self.rate_weights) or min(self.complex_weights) < 0
-        ):
-            raise MynahError(
-                f"complex_weights={self.complex_weights}: none below 0, one for each of rate_weights"
-            )
+        for name in ("complex_weights", "latent_noise"):
+            if min(getattr(self, name), default=0) < 0:
+                raise MynahError(f"{name}={getattr(self, name)}: none below 0")
         losses = LOSSES[self.stage]
         if not self.weights or set(self.weights) - set(losses) or min(self.weights.values()) <= 0:
             raise MynahError(f"weights={self.weights}: numbers above 0 for some of {', '.join(losses)}")
@@ -168,4 +167,8 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
         raise MynahError(
             f"rate_weights={train.rate_weights}: one weight for each of {codec.bitrates} is needed"
         )
+    for name, needed in (("complex_weights", train.complex_weights), ("latent_noise", train.latent_steps)):
+        values = getattr(train, name)
+        if needed and len(values) != len(train.rate_weights):
+            raise MynahError(f"{name}={values}: one for each of rate_weights={train.rate_weights} is needed")
     return codec, train

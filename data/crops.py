@@ -27,7 +27,7 @@ class Crops:
         rate_weights: chance of each operating point, lowest bitrate first, then of any other way.
         noisy: examples below this index carry latent noise; the later ones are quantized.
         noise_shape: (frames, channels) of that noise.
-        noise_level: its largest standard deviation; each example draws its own below it.
+        noise_levels: its standard deviation for each entry of `rate_weights`.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class Crops:
         rate_weights: tuple[float, ...],
         noisy: int = 0,
         noise_shape: tuple[int, int] = (0, 0),
-        noise_level: float = 0.7,
+        noise_levels: tuple[float, ...] = (),
     ):
         self.sampler, self.seed, self.noisy = sampler, seed, noisy
         self.rates = np.cumsum(rate_weights) / np.sum(rate_weights)
-        self.noise_shape, self.noise_level = noise_shape, noise_level
+        self.noise_shape, self.noise_levels = noise_shape, noise_levels
 
     def __getitem__(self, index: int) -> Crop:
         rng = np.random.default_rng((self.seed, index))
         wav = augment(self.sampler.crop(rng), rng)
+        rate = int(np.searchsorted(self.rates, rng.random()))
         if index >= self.noisy:
-            return Crop(wav, int(np.searchsorted(self.rates, rng.random())), np.zeros((0, 0), np.float32))
+            return Crop(wav, rate, np.zeros((0, 0), np.float32))
         noise = rng.standard_normal(self.noise_shape, np.float32)
-        noise *= np.float32(rng.random() * self.noise_level)
-        return Crop(wav, len(self.rates) - 1, noise)
+        return Crop(wav, rate, noise * np.float32(self.noise_levels[rate]))

@@ -55,6 +55,7 @@ OPTIONS = TrainOptions(
     decay=0.0,
     ema=0.9,
     rate_weights=(0.5, 0.5),
+    latent_noise=(0.7, 0.3),
     bf16=False,
     evaluate_every=1000,
     save_every=1000,
@@ -179,7 +180,14 @@ def test_overfits_one_batch(corpus, tmp_path, monkeypatch):
     entry = corpus.entries[1]._replace(length=round(OPTIONS.crop * 16000))
     one = corpus._replace(entries=[entry])
     options = dataclasses.replace(
-        OPTIONS, steps=70, latent_steps=40, batch=1, lr=4e-3, evaluate_every=10, rate_weights=(0.0, 1.0)
+        OPTIONS,
+        steps=70,
+        latent_steps=40,
+        batch=1,
+        lr=4e-3,
+        evaluate_every=10,
+        rate_weights=(0.0, 1.0),
+        latent_noise=(0.0, 0.4),
     )
     monkeypatch.setattr(train_parts, "KMEANS_LATENTS", 32)
     run(one, tmp_path / "out", options)
@@ -366,8 +374,9 @@ def write(path: Path, recipe: object) -> Path:
             ["train.rate_weights=[1,1,1,1]"],
             "one weight for each",
         ),
-        ({}, ["train.complex_weights=[1,1]"], r"complex_weights=\(1, 1\): none below 0, one for each"),
-        ({}, ["train.complex_weights=[1,1,-1]"], "none below 0, one for each"),
+        ({}, ["train.latent_noise=[1,1]"], r"latent_noise=\(1, 1\): one for each of rate_weights"),
+        ({}, ["train.complex_weights=[1,1]"], r"complex_weights=\(1, 1\): one for each of rate_weights"),
+        ({}, ["train.complex_weights=[1,1,-1]"], "complex_weights=.*none below 0"),
         ({}, ['train.weights={"melody":1}'], "some of mel, perceptual, complex"),
         ({}, ['train.weights={"mel":"much"}'], "an object of numbers"),
         ({}, ['train.corpus_weights={"a":-1}'], "none below 0"),

@@ -36,6 +36,7 @@ RECIPE = {
         "batch": 2,
         "crop": 0.2,
         "rate_weights": [1, 1],
+        "latent_noise": [0.7, 0.3],
         "corpus_weights": {"librispeech": 4.0},
         "bf16": False,
         "evaluate_every": 2,

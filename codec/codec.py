@@ -20,6 +20,7 @@ from .entropy import EntropyTables
 from .network import CodecNetwork, DecoderState, EncoderState
 
 BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
+SEARCH_PATHS = 4  # sequences of codes weighed against each other while encoding; docs/log.md has what more give
 
 
 class Encoded(NamedTuple):
@@ -41,6 +42,7 @@ class Codec:
     Attributes:
         config: its architecture.
         network: its `CodecNetwork`.
+        operating_points: numbers of codebooks K that can be decoded, lowest bitrate first.
         weights_hash: SHA-256 of its configuration and weights, hexadecimal ("" for one that was never saved).
         folder: where it was read from, or None.
     """
@@ -48,6 +50,7 @@ class Codec:
     def __init__(self, network: CodecNetwork, folder: Path | None = None):
         self.network = network.eval().requires_grad_(False)
         self.config: CodecConfig = network.config
+        self.operating_points = [self.config.codebooks_at(b) for b in self.config.bitrates]
         self.folder = folder
         self.weights_hash = checkpoint.weights_hash(folder) if folder else ""
 
@@ -168,7 +171,7 @@ class Codec:
             raise AudioError(f"wav has shape {tuple(wav.shape)}: [batch, 1, n * {hop} samples] is expected")
         with torch.inference_mode():
             latent, state = self.network.encoder.step(wav[:, 0].to(self.device), state)
-            codes = self.network.quantizer.encode(latent, n_codebooks)
+            codes = self.network.quantizer.encode(latent, n_codebooks, SEARCH_PATHS, self.operating_points)
         return codes.clone(), state
 
     def decode_step(self, codes: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
@@ -186,7 +189,7 @@ class Codec:
 
     def rate_index(self, n_codebooks: int) -> int:
         """Which operating point K codebooks are; ValueError lists the offered numbers."""
-        offered = [self.config.codebooks_at(b) for b in self.config.bitrates]
+        offered = self.operating_points
         if n_codebooks not in offered:
             raise ValueError(f"{n_codebooks} codebooks are no operating point: choose one of {offered}")
         return offered.index(n_codebooks)

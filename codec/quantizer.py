@@ -1,6 +1,7 @@
 """Residual vector quantizer with exponential-moving-average codebooks (van den Oord et al. 2017, appendix A;
 SoundStream, Zeghidour et al. 2021, section III-C)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,14 @@ class Quantized(NamedTuple):
     latent: Tensor
     codes: Tensor
     commitment: Tensor
+
+
+def smallest(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Values and indices of the `count` smallest along the last dimension."""
+    if count == 1:  # several times as fast as topk
+        index = x.argmin(-1, keepdim=True)
+        return x.gather(-1, index), index
+    return x.topk(count, -1, largest=False)
 
 
 class ResidualQuantizer(nn.Module):
@@ -44,15 +53,31 @@ class ResidualQuantizer(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # bf16 would merge neighbouring entries
             return torch.addmm((codebook**2).sum(1), x, codebook.t(), alpha=-2.0).argmin(1)
 
-    def encode(self, latent: Tensor, n_codebooks: int) -> Tensor:
-        """[B, N, D] -> codes [B, K, N]."""
-        residual = latent.reshape(-1, latent.shape[-1])
-        codes = []
-        for codebook in self.codebooks[:n_codebooks]:
-            index = self.nearest(residual, codebook)
-            residual = residual - codebook[index]
-            codes.append(index.view(latent.shape[:2]))
-        return torch.stack(codes, 1)
+    def encode(self, latent: Tensor, n_codebooks: int, paths: int = 1, stops: Sequence[int] = ()) -> Tensor:
+        """[B, N, D] -> codes [B, K, N].
+
+        Args:
+            latent: the vectors to code.
+            n_codebooks: K.
+            paths: how many sequences of codes are kept while searching (the M-algorithm, Anderson and Mohan
+                1984); with 1 each codebook takes the nearest entry, as in training.
+            stops: after each of these counts of codebooks only the best path goes on: the first codes are
+                then those that so few codebooks alone would be given.
+        """
+        dim = latent.shape[-1]
+        residual = latent.reshape(-1, 1, dim)
+        codes = residual.new_zeros((len(residual), 1, 0), dtype=torch.long)
+        for k, codebook in enumerate(self.codebooks[:n_codebooks]):
+            kept = 1 if k + 1 == n_codebooks or k + 1 in stops else paths
+            distance = torch.addmm((codebook**2).sum(1), residual.reshape(-1, dim), codebook.t(), alpha=-2.0)
+            distance = distance.view(*residual.shape[:2], -1) + residual.square().sum(2, keepdim=True)
+            distance, best = smallest(distance, kept)
+            chosen = smallest(distance.flatten(1), kept)[1]
+            parent = (chosen // kept).unsqueeze(2)
+            index = best.flatten(1).gather(1, chosen)
+            residual = residual.gather(1, parent.expand(-1, -1, dim)) - codebook[index]
+            codes = torch.cat([codes.gather(1, parent.expand(-1, -1, k)), index.unsqueeze(2)], 2)
+        return codes.view(*latent.shape[:2], n_codebooks).transpose(1, 2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """[B, K, N] -> quantized latent [B, N, D]."""

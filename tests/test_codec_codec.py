@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from mynah.codec import Codec, checkpoint
-from mynah.codec.codec import Encoded
+from mynah.codec.codec import SEARCH_PATHS, Encoded
 from mynah.codec.network import CodecNetwork
 from mynah.data.errors import AudioError, CheckpointError
 
@@ -122,7 +122,8 @@ def test_features(tiny):
     wav = noise(2, 1, 10 * HOP + 1)
     features = tiny.features(wav)
     assert features.shape == (2, tiny.config.latent_dim, 11)
-    codes = tiny.network.quantizer.encode(features.transpose(1, 2), 12)
+    quantizer = tiny.network.quantizer
+    codes = quantizer.encode(features.transpose(1, 2), 12, SEARCH_PATHS, tiny.operating_points)
     assert torch.equal(codes, tiny.encode(wav, 16000, 6.0).codes[..., :11])
 
 

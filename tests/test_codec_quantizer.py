@@ -154,6 +154,27 @@ def test_a_number_beyond_the_codebooks_leaves_an_item_as_it_is(started):
     assert not torch.equal(started.codebooks, before)  # the codebooks learn from it nonetheless
 
 
+def test_more_paths_find_nearer_codes(started):
+    x = latents(400, seed=3)[None]
+    found = [started.decode(started.encode(x, BOOKS, paths)) for paths in (1, 2, 8)]
+    one, two, eight = (float((y - x).square().mean()) for y in found)
+    assert eight < two < one
+    x = x[:, :40]
+    pairs = started.codebooks[0].unsqueeze(1) + started.codebooks[1]
+    nearest = torch.cdist(x[0], pairs.flatten(0, 1)).argmin(1)
+    codes = started.encode(x, 2, SIZE)[0]
+    assert torch.equal(codes[0] * SIZE + codes[1], nearest)  # with all paths nothing is overlooked
+
+
+def test_a_search_that_stops_gives_the_codes_of_fewer_codebooks(started):
+    x = latents(200, seed=3).view(2, 100, DIM)
+    whole = started.encode(x, BOOKS, 4, stops=(1, 3))
+    assert torch.equal(whole[:, :1], started.encode(x, 1))
+    assert torch.equal(whole[:, :3], started.encode(x, 3, 4, stops=(1,)))
+    assert not torch.equal(whole, started.encode(x, BOOKS, 4))
+    assert torch.equal(whole[1:], started.encode(x[1:], BOOKS, 4, stops=(1, 3)))
+
+
 def test_straight_through_gradient_is_the_identity(started):
     x = latents(40, seed=2).view(2, 20, DIM).requires_grad_()
     weight = torch.randn(2, 20, DIM)

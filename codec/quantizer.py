@@ -4,6 +4,7 @@ SoundStream, Zeghidour et al. 2021, section III-C)."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,11 +20,22 @@ class Quantized(NamedTuple):
 
 
 def smallest(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Values and indices of the `count` smallest along the last dimension."""
-    if count == 1:  # several times as fast as topk
-        index = x.argmin(-1, keepdim=True)
-        return x.gather(-1, index), index
-    return x.topk(count, -1, largest=False)
+    """Values and indices of the `count` smallest along the last dimension, ascending; x may be spent."""
+    if not x.is_cpu:
+        return x.topk(count, -1, largest=False)
+    rows = x.flatten(0, -2).numpy()  # numpy's argmin is ten times as fast as torch's, and topk is no faster
+    every = np.arange(len(rows))
+    values, indices = [], []
+    for _ in range(count):
+        index = rows.argmin(-1)
+        values.append(rows[every, index])
+        indices.append(index)
+        rows[every, index] = np.inf
+    shape = (*x.shape[:-1], count)
+    return (
+        torch.from_numpy(np.stack(values, -1)).view(shape),
+        torch.from_numpy(np.stack(indices, -1)).view(shape),
+    )
 
 
 class ResidualQuantizer(nn.Module):
@@ -70,8 +82,8 @@ class ResidualQuantizer(nn.Module):
         for k, codebook in enumerate(self.codebooks[:n_codebooks]):
             kept = 1 if k + 1 == n_codebooks or k + 1 in stops else paths
             distance = torch.addmm((codebook**2).sum(1), residual.reshape(-1, dim), codebook.t(), alpha=-2.0)
-            distance = distance.view(*residual.shape[:2], -1) + residual.square().sum(2, keepdim=True)
-            distance, best = smallest(distance, kept)
+            distance, best = smallest(distance.view(*residual.shape[:2], -1), kept)
+            distance = distance + residual.square().sum(2, keepdim=True)
             chosen = smallest(distance.flatten(1), kept)[1]
             parent = (chosen // kept).unsqueeze(2)
             index = best.flatten(1).gather(1, chosen)

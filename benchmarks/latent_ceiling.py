@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mynah.codec import Codec
+from mynah.codec.codec import SEARCH_PATHS
 from mynah.data import audio, metrics
 from mynah.data.manifest import read_manifest
 
@@ -32,10 +33,8 @@ def main(data: str = "../shared/data", name: str = "mynah-16k") -> None:
         latent = network.encoder(torch.nn.functional.pad(torch.from_numpy(wav)[None], (0, delay)))
         ways = {"unquantized": (latent, max(rates.values()))}
         for books, rate in rates.items():
-            ways[f"{books} codebooks"] = (
-                network.quantizer.decode(network.quantizer.encode(latent, books)),
-                rate,
-            )
+            codes = network.quantizer.encode(latent, books, SEARCH_PATHS, codec.operating_points)
+            ways[f"{books} codebooks"] = (network.quantizer.decode(codes), rate)
         for way, (given, rate) in ways.items():
             out = network.decoder(given, torch.tensor([rate]))[0, delay:].numpy()
             scores.setdefault(way, []).append((metrics.pesq_wb(wav, out), metrics.estoi(wav, out)))

@@ -20,7 +20,9 @@ from .entropy import EntropyTables
 from .network import CodecNetwork, DecoderState, EncoderState
 
 BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
-SEARCH_PATHS = 4  # sequences of codes weighed against each other while encoding; docs/log.md has what more give
+SEARCH_PATHS = (
+    4  # sequences of codes weighed against each other while encoding; more give little (docs/log.md)
+)
 
 
 class Encoded(NamedTuple):

@@ -20,9 +20,8 @@ from .entropy import EntropyTables
 from .network import CodecNetwork, DecoderState, EncoderState
 
 BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
-SEARCH_PATHS = (
-    4  # sequences of codes weighed against each other while encoding; more give little (docs/log.md)
-)
+# Sequences of codes weighed against each other while encoding; more give little (docs/log.md).
+SEARCH_PATHS = 4
 
 
 class Encoded(NamedTuple):

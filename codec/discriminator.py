@@ -9,8 +9,8 @@ from torch.nn.utils.parametrizations import weight_norm
 class STFTDiscriminator(nn.Module):
     """2-D convolutions over one complex spectrogram; returns logits and the feature maps before them.
 
-    Magnitudes are raised to the power of 0.3, the phase kept: in linear spectra what is soft, and most of speech
-    above 4 kHz is, would be too small to learn from.
+    Magnitudes are raised to the power of 0.3, the phase kept: in linear spectra what is soft, as most of
+    speech above 4 kHz is, would be too small to learn from.
     """
 
     window: Tensor

@@ -29,7 +29,7 @@ class LMConfig(StoredConfig):
         tied_embeddings: whether input and output share these tables.
         dropout: probability in every residual branch, while training.
         symbols: what can be spoken, without the unknown symbol, whose id is 0: phonemes, or the pieces of a
-            byte-pair encoding aligned in the same way. None for a model of speech without text.
+            byte-pair encoding aligned in the same way. Empty for a model of speech without text.
         phoneme_dim, phoneme_layers: width and depth of the phoneme encoder.
         speaker_dim: size of the speaker vector; 0 for none.
     """

@@ -19,7 +19,8 @@ class Batch(NamedTuple):
         codes: int64 [B, K, N]; anything beyond an item's frames.
         n_frames: of each item, 1 to N.
         ended: bool [B], whether the speech is over after an item's last frame, or only the crop.
-        condition: of the items.
+        condition: of the items. Where several processes train, it always has phonemes and speakers, unknown
+            ones if need be, so that every process computes all gradients.
     """
 
     codes: Tensor

@@ -7,7 +7,6 @@ after its last frame, is learned as the end of speech.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -105,7 +104,8 @@ def layout(pattern: str, n_codebooks: int, n_frames: Sequence[int]) -> Layout:
         n_codebooks: K.
         n_frames: of every item, 1 or more.
     """
-    target, source, time, end = zip(*(_parts(pattern, n_codebooks, n) for n in n_frames), strict=True)
+    parts = {n: PATTERNS[pattern](n_codebooks, n) for n in set(n_frames)}
+    target, source, time, end = zip(*(parts[n] for n in n_frames), strict=True)
     return Layout(_stacked(target, -1), _stacked(source, -1), _stacked(time, 0), torch.tensor(end))
 
 
@@ -124,11 +124,6 @@ def made_at(target: Tensor, n_frames: int) -> Tensor:
     """The step that predicts each code: [B, K, S] -> [B, K, n_frames]; -1 for frames beyond an item's end."""
     steps = torch.arange(target.shape[2], device=target.device).expand(target.shape)
     return to_codes(steps, target, n_frames, -1)
-
-
-@lru_cache(maxsize=1024)
-def _parts(pattern: str, n_codebooks: int, n_frames: int) -> Parts:
-    return PATTERNS[pattern](n_codebooks, n_frames)
 
 
 def _lagged(lags: Tensor, n_frames: int) -> Parts:

@@ -1,4 +1,4 @@
-"""Generation: batch equals single, cached equals uncached, guidance, the end, streams; it says what it learned."""
+"""Generation: batch = single, cached = uncached, guidance, the end, streams; it says what it has learned."""
 
 import dataclasses
 
@@ -192,7 +192,7 @@ def test_nobody_hears_a_stranger_in_the_room():
     """Items do not reach each other through cache, prompts or codes: a neighbour's change changes nothing."""
     network = make()
     a = spoken(network, [0, 1, 2])
-    b = spoken(network, [0, 1, 2], before=prompts(3, 0, 5)[:2] + [torch.zeros(3, 5, dtype=torch.int64)])
+    b = spoken(network, [0, 1, 2], before=[*prompts(3, 0), torch.zeros(3, 5, dtype=torch.int64)])
     assert torch.equal(a[0], b[0])
     assert torch.equal(a[1], b[1])
     assert not torch.equal(a[2], b[2])
@@ -214,7 +214,9 @@ def test_the_end_comes_between_its_bounds(pattern):
         assert least - 2 <= min(lengths[least]) <= max(lengths[least]) <= 12
     assert len(set(lengths[2])) > 1
     for i in seeds:  # and each ends where it ends alone
-        alone = generate(network, prompts(*[2] * 12)[i : i + 1], [14], Condition(), FREE, seeded(i), at_least=[6])
+        alone = generate(
+            network, prompts(*[2] * 12)[i : i + 1], [14], Condition(), FREE, seeded(i), at_least=[6]
+        )
         assert torch.equal(collect(alone, 1, 3)[0], codes[i])
 
 

@@ -210,7 +210,10 @@ def test_sizes_of_the_presets():
     def millions(config: LMConfig) -> float:
         """With one layer built for all of them."""
         network = LMNetwork(dataclasses.replace(config, layers=1, phoneme_layers=1))
-        more = (config.layers - 1, network.blocks), (config.phoneme_layers - 1, network.conditioner.encoder.blocks)
+        more = (
+            (config.layers - 1, network.blocks),
+            (config.phoneme_layers - 1, network.conditioner.encoder.blocks),
+        )
         count = sum(p.numel() for p in network.parameters())
         return (count + sum(n * p.numel() for n, block in more for p in block.parameters())) / 1e6
 

@@ -20,7 +20,7 @@ from .sampling import Sampling, sample, sample_again, uniforms
 
 class Frames(NamedTuple):
     """Frames that are complete: `codes` int64 [B, K, n]; `valid` bool [B, n], false where an item was still
-    in its prompt or is over (its codes there mean nothing)."""
+    in its prompt or is over (its codes are 0 there)."""
 
     codes: Tensor
     valid: Tensor
@@ -163,7 +163,7 @@ def generate(
         if complete > start:
             frame = torch.arange(start, complete, device=device)
             valid = (frame >= given.unsqueeze(1)) & (frame < length.unsqueeze(1))
-            yield Frames(codes[:, :, start:complete], valid)
+            yield Frames(codes[:, :, start:complete].where(valid.unsqueeze(1), 0), valid)
         if complete >= longest:
             return
 

@@ -40,6 +40,11 @@ def test_distributions(temperature, top_k, top_p):
     assert torch.allclose(shares(LOGITS, options), reference(LOGITS, options), atol=2 / GRID)
 
 
+def test_a_nucleus_that_is_full_takes_no_more():
+    """Four equal codes of which two are exactly half."""
+    assert (shares(torch.zeros(4), Sampling(top_k=0, top_p=0.5)) > 0).sum() == 2
+
+
 def test_zero_temperature_takes_the_likeliest():
     assert sample(LOGITS, torch.tensor(0.999), Sampling(temperature=0)) == 1
 

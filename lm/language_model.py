@@ -14,6 +14,7 @@ from . import checkpoint, patterns
 from .condition import UNKNOWN, Condition
 from .config import LMConfig
 from .generate import Frames, collect, generate
+from .int8 import quantize
 from .network import LMNetwork
 from .sampling import Sampling
 
@@ -55,13 +56,23 @@ class LanguageModel:
         self.config: LMConfig = network.config
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path, device: str = "cpu") -> "LanguageModel":
+    def from_pretrained(
+        cls, name_or_folder: str | Path, device: str = "cpu", int8: bool = False
+    ) -> "LanguageModel":
         """Load a shipped model by name, or a folder with `config.json` and `model.safetensors`.
+
+        Args:
+            name_or_folder: which.
+            device: where it runs.
+            int8: whether the decoder's weights are rounded to 8 bits, for speed on a CPU.
 
         Raises:
             CheckpointError: nothing there, or not a language model; the message lists the shipped names.
         """
-        return cls(checkpoint.load(name_or_folder).to(device))
+        network = checkpoint.load(name_or_folder)
+        if int8:
+            quantize(network)
+        return cls(network.to(device))
 
     def check_codec(self, codec: Codec) -> None:
         """CheckpointError where the model was trained on the codes of another codec."""

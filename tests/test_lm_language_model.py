@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from mynah.data.errors import CheckpointError
 from mynah.lm import LanguageModel, LMConfig, Prompt, Sampling, checkpoint
+from mynah.lm.condition import Condition
+from mynah.lm.int8 import Int8Linear
 from mynah.lm.network import LMNetwork
 
 CONFIG = LMConfig(
@@ -264,3 +266,19 @@ def test_models_that_cannot_do_everything(tmp_path):
     with pytest.raises(ValueError, match="coarse_first"):
         planned.continue_codes(codes(3), 0.1, generators=seeded(0))
     assert planned.speak([["a"]], [[6]], generators=seeded(0)).codes()[0].shape == (3, 6)
+
+
+def test_int8_is_near_and_the_same_in_any_batch(tmp_path):
+    folder = make_folder(tmp_path / "wide", dim=32)
+    lm, fast = (LanguageModel.from_pretrained(folder, int8=int8) for int8 in (False, True))
+    assert isinstance(fast.network.blocks[0].gate, Int8Linear)
+    assert fast.network.input.in_features == 24  # no width for the kernel
+    assert not isinstance(fast.network.input, Int8Linear)
+    tokens, time = torch.randint(1024, (2, 3, 9), generator=seeded(0)[0]), torch.arange(9).expand(2, -1)
+    exact, near = (model.network(tokens, time, Condition()) for model in (lm, fast))
+    assert 0 < (near - exact).norm() < 0.05 * exact.norm()
+    arguments = [["a", "b"], ["ʃ"], ["b"]], [[3, 9], [8], [4]]
+    together = fast.speak(*arguments, generators=seeded(0, 1, 2)).codes()
+    for i in range(3):
+        one = [part[i : i + 1] for part in arguments]
+        assert torch.equal(fast.speak(*one, generators=seeded(i)).codes()[0], together[i])

@@ -3,18 +3,21 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..data.config import StoredConfig
 from ..data.errors import CheckpointError
 from .config import CodecConfig
 
 SHIPPED = Path(__file__).parent / "weights"
+C = TypeVar("C", bound=StoredConfig)
 
 
-def save(folder: Path, config: CodecConfig, tensors: dict[str, Tensor]) -> None:
+def save(folder: Path, config: StoredConfig, tensors: dict[str, Tensor]) -> None:
     """Write config and weights; floating-point tensors are stored as fp16 (shipped size, and what is
     measured)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,8 +30,13 @@ def save(folder: Path, config: CodecConfig, tensors: dict[str, Tensor]) -> None:
 
 
 def load(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
-    """Config and fp32 weights of a folder; CheckpointError says what is missing or damaged."""
-    config = CodecConfig.load(folder)
+    """Config and fp32 weights of a codec's folder; CheckpointError says what is missing or damaged."""
+    return load_as(CodecConfig, folder)
+
+
+def load_as(kind: type[C], folder: Path) -> tuple[C, dict[str, Tensor]]:
+    """Config of the given class and fp32 weights; CheckpointError says what is missing or damaged."""
+    config = kind.load(folder)
     path = folder / "model.safetensors"
     try:
         tensors = load_file(path)
@@ -47,15 +55,19 @@ def weights_hash(folder: Path) -> str:
 
 def resolve(name_or_folder: str | Path) -> Path:
     """A folder given as such, or a shipped codec's name; anything else lists what there is."""
+    return resolve_in(SHIPPED, "codec", name_or_folder)
+
+
+def resolve_in(shipped: Path, kind: str, name_or_folder: str | Path) -> Path:
+    """The same for models of another kind, shipped in another folder."""
     folder = Path(name_or_folder)
     if (folder / "config.json").is_file():
         return folder
-    shipped = SHIPPED / str(name_or_folder)
-    if (shipped / "config.json").is_file():
-        return shipped
-    names = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
+    if (shipped / str(name_or_folder) / "config.json").is_file():
+        return shipped / str(name_or_folder)
+    names = ", ".join(sorted(p.parent.name for p in shipped.glob("*/config.json"))) or "none"
     raise CheckpointError(
-        f"{str(name_or_folder)!r} is neither a shipped codec ({names}) nor a folder with config.json"
+        f"{str(name_or_folder)!r} is neither a shipped {kind} ({names}) nor a folder with config.json"
     )
 
 

@@ -1,17 +1,15 @@
 """The architecture of a codec, as plain numbers stored beside its weights."""
 
-import dataclasses
-import json
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
+from ..data.config import StoredConfig
 from ..data.errors import CheckpointError
 
 
 @dataclass(frozen=True)
-class CodecConfig:
+class CodecConfig(StoredConfig):
     """All sizes of one codec; `config.json` of a checkpoint holds exactly these fields.
 
     Attributes:
@@ -30,6 +28,9 @@ class CodecConfig:
         kernel: taps of every depthwise convolution.
         expansion: width of the pointwise layers over the stack's width.
     """
+
+    kind: ClassVar[str] = "codec"
+    may_be_zero: ClassVar[frozenset[str]] = frozenset({"fine_layers"})
 
     name: str = "mynah-16k"
     sample_rate: int = 16000
@@ -56,12 +57,7 @@ class CodecConfig:
             raise CheckpointError(f"bitrates={self.bitrates!r}: a list of numbers is expected") from None
         if not isinstance(self.name, str) or not self.name:
             raise CheckpointError(f"name={self.name!r}: a text is expected")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is int:
-                least = 0 if field.name == "fine_layers" else 1
-                if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                    raise CheckpointError(f"{field.name}={value!r}: a whole number from {least} is expected")
+        self.check_whole_numbers()
         if self.hop_length % self.subframes:
             raise CheckpointError(f"hop_length={self.hop_length}: a multiple of subframes={self.subframes}")
         least, most = 2 * self.subhop, 2 * self.hop_length
@@ -107,24 +103,3 @@ class CodecConfig:
             offered = ", ".join(f"{b:g}" for b in self.bitrates)
             raise ValueError(f"bitrate {bitrate:g} kbit/s is not offered: choose one of {offered}")
         return round(bitrate * 1000 / (self.frame_rate * self.bits_per_code))
-
-    def save(self, folder: Path) -> None:
-        """Write `config.json`, to a temporary name first."""
-        temporary = folder / "config.json.part"
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
-        os.replace(temporary, folder / "config.json")
-
-    @classmethod
-    def load(cls, folder: Path) -> "CodecConfig":
-        """Read `config.json`; a missing file or an unknown key is a CheckpointError."""
-        path = folder / "config.json"
-        try:
-            values = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path}: not a readable codec config ({error})") from None
-        if not isinstance(values, dict):
-            raise CheckpointError(f"{path}: not a readable codec config (a JSON object is expected)")
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        if unknown:
-            raise CheckpointError(f"{path}: unknown keys {sorted(unknown)}")
-        return cls(**values)

@@ -1,0 +1,51 @@
+"""Configurations that are stored as `config.json` beside a model's weights."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import ClassVar, Self
+
+from .errors import CheckpointError
+
+
+class StoredConfig:
+    """Base of the frozen dataclasses that describe a model; the file holds exactly the dataclass' fields.
+
+    Attributes:
+        kind: what it configures, for messages.
+        may_be_zero: whole-number fields that may be 0; all others start at 1.
+    """
+
+    kind: ClassVar[str]
+    may_be_zero: ClassVar[frozenset[str]] = frozenset()
+
+    def check_whole_numbers(self) -> None:
+        """CheckpointError for an `int` field that holds something else, or too little."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.type is int:
+                least = 0 if field.name in self.may_be_zero else 1
+                if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                    raise CheckpointError(f"{field.name}={value!r}: a whole number from {least} is expected")
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json`, to a temporary name first."""
+        temporary = folder / "config.json.part"
+        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")  # type: ignore[call-overload]
+        os.replace(temporary, folder / "config.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read `config.json`; a missing file or an unknown key is a CheckpointError."""
+        path = folder / "config.json"
+        try:
+            values = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path}: not a readable {cls.kind} config ({error})") from None
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{path}: not a readable {cls.kind} config (a JSON object is expected)")
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if unknown:
+            raise CheckpointError(f"{path}: unknown keys {sorted(unknown)}")
+        return cls(**values)

@@ -1,0 +1,8 @@
+"""Speech tokens from phonemes or from a prompt: a language model over the codec's codes."""
+
+from .config import LMConfig
+from .generate import Frames
+from .language_model import Generation, LanguageModel, Prompt
+from .sampling import Sampling
+
+__all__ = ["LanguageModel", "LMConfig", "Generation", "Frames", "Prompt", "Sampling"]

@@ -1,0 +1,254 @@
+"""The language model as its users see it: phonemes or a prompt to codes, whole or as they are made."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..codec import Codec
+from ..data.errors import CheckpointError
+from . import checkpoint, patterns
+from .condition import UNKNOWN, Condition
+from .config import LMConfig
+from .generate import Frames, collect, generate
+from .int8 import quantize
+from .network import LMNetwork
+from .sampling import Sampling
+
+
+class Prompt(NamedTuple):
+    """Speech to go on from: `codes` int64 [K, P]; what they say, `phonemes` and their `durations` in frames,
+    which add up to P, or neither where nobody knows."""
+
+    codes: Tensor
+    phonemes: Sequence[str] = ()
+    durations: Sequence[int] = ()
+
+
+class Generation:
+    """Codes in the making: iterate once for `Frames` as they are complete, or take all with `codes`."""
+
+    def __init__(self, frames: Iterator[Frames], batch: int, n_codebooks: int):
+        self._frames, self._batch, self._n_codebooks = frames, batch, n_codebooks
+
+    def __iter__(self) -> Iterator[Frames]:
+        for frames in self._frames:  # clones leave inference mode
+            yield Frames(frames.codes.clone(), frames.valid.clone())
+
+    def codes(self) -> list[Tensor]:
+        """What is left to be made of each item, int64 [K, N], without its prompt."""
+        return collect(self._frames, self._batch, self._n_codebooks)
+
+
+class LanguageModel:
+    """A trained language model in evaluation mode.
+
+    Attributes:
+        network: its `LMNetwork`.
+        config: its architecture.
+    """
+
+    def __init__(self, network: LMNetwork):
+        self.network = network.eval().requires_grad_(False)
+        self.config: LMConfig = network.config
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_folder: str | Path, device: str = "cpu", int8: bool = False
+    ) -> "LanguageModel":
+        """Load a shipped model by name, or a folder with `config.json` and `model.safetensors`.
+
+        Args:
+            name_or_folder: which.
+            device: where it runs.
+            int8: whether the decoder's weights are rounded to 8 bits, for speed on a CPU.
+
+        Raises:
+            CheckpointError: nothing there, or not a language model; the message lists the shipped names.
+        """
+        network = checkpoint.load(name_or_folder)
+        if int8:
+            quantize(network)
+        return cls(network.to(device))
+
+    def check_codec(self, codec: Codec) -> None:
+        """CheckpointError where the model was trained on the codes of another codec."""
+        c = self.config
+        if c.codec_hash not in ("", codec.weights_hash):
+            raise CheckpointError(
+                f"{c.name} speaks codes of {c.codec} {c.codec_hash[:8]}, not of {codec.config.name} "
+                f"{codec.weights_hash[:8] or '(never saved)'}"
+            )
+
+    def speak(
+        self,
+        phonemes: Sequence[Sequence[str]],
+        durations: Sequence[Sequence[int]],
+        *,
+        generators: Sequence[torch.Generator],
+        prompts: Sequence[Prompt | None] | None = None,
+        speaker: Tensor | None = None,
+        guidance: float = 1.0,
+        sampling: Sampling | None = None,
+    ) -> Generation:
+        """Speech from phonemes: a decoder-only codec language model (VALL-E, Wang et al. 2023) that is told
+        which phoneme every frame belongs to, so it says each once (RALL-E, Xin et al. 2024).
+
+        Args:
+            phonemes: of each item, from `config.symbols`.
+            durations: of each phoneme in frames, 0 and up; an item lasts as long as they add up to.
+            generators: one for each item; the same state gives the same codes in any batch.
+            prompts: speech of each item that comes before and whose voice is kept, or None.
+            speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
+            guidance: scale of classifier-free guidance towards the phonemes, 0 and up: 1 for none, 0 to
+                ignore them.
+            sampling: how codes are drawn; the default `Sampling()` for None.
+
+        Returns:
+            The codes of each item, [K, sum of its durations], as `Generation.codes` or streamed.
+
+        Raises:
+            ValueError: a symbol that is not in the model's, lists of different lengths, nothing to speak,
+                more than `config.max_frames`, codes or a speaker vector that do not fit.
+        """
+        if not self.config.symbols:
+            raise ValueError(f"{self.config.name} was trained without text: it can only continue speech")
+        prompts = prompts if prompts is not None else [None] * len(phonemes)
+        _same_length(phonemes=phonemes, durations=durations, prompts=prompts, generators=generators)
+        if not 0 <= guidance < math.inf:
+            raise ValueError(f"guidance={guidance}: a number from 0 is expected")
+        before, spoken = [], []
+        for own, own_durations, prompt in zip(phonemes, durations, prompts, strict=True):
+            prompt = prompt or Prompt(torch.zeros(self.config.n_codebooks, 0, dtype=torch.int64))
+            before.append(self._checked(prompt.codes))
+            ids, frames = self._spoken(own, own_durations)
+            if not sum(frames):
+                raise ValueError("there is nothing to speak: phonemes of at least one frame are expected")
+            prompt_ids, prompt_frames = [UNKNOWN], [prompt.codes.shape[1]]
+            if len(prompt.phonemes) or len(prompt.durations):
+                prompt_ids, prompt_frames = self._spoken(prompt.phonemes, prompt.durations)
+            if sum(prompt_frames) != prompt.codes.shape[1]:
+                raise ValueError(
+                    f"the prompt's durations add up to {sum(prompt_frames)} frames, "
+                    f"its codes have {prompt.codes.shape[1]}"
+                )
+            spoken.append((torch.tensor(prompt_ids + ids), torch.tensor(prompt_frames + frames)))
+        n_frames = [self._limited(int(frames.sum())) for _, frames in spoken]
+        padded = [
+            torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(self._device)
+            for part in map(list, zip(*spoken, strict=True))
+        ]
+        condition = Condition(padded[0], padded[1], self._speaker(speaker, len(phonemes)))
+        return self._generation(before, n_frames, condition, sampling, generators, guidance)
+
+    def continue_codes(
+        self,
+        prompts: Tensor | Sequence[Tensor],
+        seconds: float,
+        *,
+        generators: Sequence[torch.Generator],
+        least_seconds: float = 0.0,
+        speaker: Tensor | None = None,
+        sampling: Sampling | None = None,
+    ) -> Generation:
+        """Speech that goes on from a prompt without text (AudioLM, Borsos et al. 2022).
+
+        Args:
+            prompts: codes of each item, int64 [K, P]; P = 0 for speech out of nothing.
+            seconds: after the prompt, at most; shorter where the model ends the speech.
+            generators: one for each item; the same state gives the same codes in any batch.
+            least_seconds: after the prompt, at least.
+            speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
+            sampling: how codes are drawn; the default `Sampling()` for None.
+
+        Returns:
+            The codes of each item after its prompt, as `Generation.codes` or streamed.
+
+        Raises:
+            ValueError: codes that do not fit, no room for a frame, more than `config.max_frames`, or a
+                pattern that has to know how long the speech is going to be.
+        """
+        if self.config.pattern not in patterns.STREAMABLE:
+            raise ValueError(
+                f"{self.config.name} predicts its codes {self.config.pattern!r}: it has to be told the length"
+            )
+        _same_length(prompts=prompts, generators=generators)
+        most = round(seconds * self.config.frame_rate) if math.isfinite(seconds) else 0
+        if most < 1:
+            raise ValueError(f"seconds={seconds}: at least a frame is expected")
+        least = round(least_seconds * self.config.frame_rate) if math.isfinite(least_seconds) else -1
+        if not 0 <= least <= most:
+            raise ValueError(f"least_seconds={least_seconds}: 0 to {seconds} is expected")
+        before = [self._checked(codes) for codes in prompts]
+        n_frames = [self._limited(codes.shape[1] + most) for codes in before]
+        at_least = [codes.shape[1] + least for codes in before]
+        condition = Condition(speaker=self._speaker(speaker, len(before)))
+        return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.tables.device
+
+    def _generation(
+        self,
+        prompts: list[Tensor],
+        n_frames: list[int],
+        condition: Condition,
+        sampling: Sampling | None,
+        generators: Sequence[torch.Generator],
+        guidance: float,
+        at_least: list[int] | None = None,
+    ) -> Generation:
+        sampling = sampling or Sampling()
+        frames = generate(
+            self.network, prompts, n_frames, condition, sampling, generators, guidance, at_least
+        )
+        return Generation(frames, len(prompts), self.config.n_codebooks)
+
+    def _spoken(self, phonemes: Sequence[str], durations: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and durations of one item."""
+        _same_length(phonemes=phonemes, durations=durations)
+        frames = [int(duration) for duration in durations]
+        if any(duration < 0 for duration in frames):
+            raise ValueError(f"a duration of {min(frames)} frames: 0 or more is expected")
+        return self.config.ids(phonemes), frames
+
+    def _checked(self, codes: Tensor) -> Tensor:
+        """`codes` [K, P] on the CPU; ValueError for anything that would read past the tables."""
+        c = self.config
+        if codes.ndim != 2 or len(codes) != c.n_codebooks or codes.dtype != torch.int64:
+            found = f"{codes.dtype} of shape {tuple(codes.shape)}"
+            raise ValueError(f"a prompt's codes are {found}: int64 [{c.n_codebooks}, frames] is expected")
+        codes = codes.cpu()
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < c.codebook_size:
+            low, high = int(codes.min()), int(codes.max())
+            raise ValueError(f"a prompt's codes lie in {low}..{high}: 0..{c.codebook_size - 1} is expected")
+        return codes
+
+    def _limited(self, n_frames: int) -> int:
+        c = self.config
+        if n_frames > c.max_frames:
+            seconds, most = n_frames / c.frame_rate, c.max_frames / c.frame_rate
+            raise ValueError(f"{seconds:g} s with the prompt: {c.name} can speak {most:g} s at once")
+        return n_frames
+
+    def _speaker(self, speaker: Tensor | None, batch: int) -> Tensor | None:
+        if speaker is None:
+            return None
+        if not self.config.speaker_dim:
+            raise ValueError(f"{self.config.name} takes no speaker vector")
+        if speaker.shape != (batch, self.config.speaker_dim) or not bool(speaker.isfinite().all()):
+            expected = f"finite [{batch}, {self.config.speaker_dim}]"
+            raise ValueError(f"speaker has shape {tuple(speaker.shape)}: {expected} is expected")
+        return speaker.float().to(self._device)
+
+
+def _same_length(**lists: Sequence[object] | Tensor) -> None:
+    """ValueError for lists of different lengths, or none."""
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1 or not all(lengths.values()):
+        found = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        raise ValueError(f"{found}: as many of each are expected, and at least one")

@@ -1,0 +1,120 @@
+"""The arithmetic of training a language model, apart from any loop: disturbances, losses, and the report."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import patterns
+from .condition import UNKNOWN, Condition
+from .config import LMConfig
+
+
+class Batch(NamedTuple):
+    """What a network learns from.
+
+    Attributes:
+        codes: int64 [B, K, N]; anything beyond an item's frames.
+        n_frames: of each item, 1 to N.
+        ended: bool [B], whether the speech is over after an item's last frame, or only the crop.
+        condition: of the items. Where several processes train, it always has phonemes and speakers, unknown
+            ones if need be, so that every process computes all gradients.
+    """
+
+    codes: Tensor
+    n_frames: list[int]
+    ended: Tensor
+    condition: Condition
+
+
+class Loss(NamedTuple):
+    """`total`: call backward on it; `nats` [K]: mean cross-entropy of each stream, unweighted, detached."""
+
+    total: Tensor
+    nats: Tensor
+
+    @property
+    def bits_per_frame(self) -> float:
+        """Bits that the model would code a frame's codes with; 10 K for 1024 equally likely entries."""
+        return float(self.nats.sum()) / math.log(2)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Next-code prediction in all streams (AudioLM, Borsos et al. 2022; MusicGen, Copet et al. 2023).
+
+    Attributes:
+        stream_weights: weight of each stream's cross-entropy, K numbers; what is said is mostly in the first.
+        z: weight of the squared log-partition (PaLM, Chowdhery et al. 2022), which keeps logits in range.
+        token_noise: probability that a code which enters is replaced by a random one, so that the network
+            learns to go on from its own mistakes.
+        phoneme_dropout: probability that an item's phonemes are withheld, for continuation and for
+            classifier-free guidance (Ho and Salimans 2022).
+        speaker_dropout: the same for the speaker vector.
+    """
+
+    stream_weights: tuple[float, ...]
+    z: float = 0.0
+    token_noise: float = 0.0
+    phoneme_dropout: float = 0.0
+    speaker_dropout: float = 0.0
+
+    def __call__(
+        self, network: nn.Module, config: LMConfig, batch: Batch, generator: torch.Generator | None = None
+    ) -> Loss:
+        """One pass.
+
+        Args:
+            network: an `LMNetwork`, perhaps wrapped for several processes.
+            config: its configuration.
+            batch: on the network's device.
+            generator: draws noise and dropouts, on the CPU; with None there are none, to evaluate.
+        """
+        codes, condition = batch.codes, batch.condition
+        assert len(self.stream_weights) == config.n_codebooks == codes.shape[1]
+        device = codes.device
+        layout = patterns.layout(config.pattern, config.n_codebooks, batch.n_frames)
+        target, source, time, end = (x.to(device) for x in layout)
+        labels = patterns.to_steps(codes, target, config.none)
+        learned = target >= 0
+        learned[torch.arange(len(end), device=device), 0, end] |= batch.ended
+        if generator is not None:
+            codes = with_noise(codes, self.token_noise, config.codebook_size, generator)
+            condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generator)
+        tokens = patterns.to_steps(codes, source, config.none)
+        logits = network(tokens, time, condition).float().transpose(1, 2)  # [B, K, S, entries]
+
+        log_partition = logits.logsumexp(-1)
+        nats = log_partition - logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+        count = learned.sum((0, 2))
+        nats = (nats * learned).sum((0, 2)) / count
+        weights = nats.new_tensor(self.stream_weights)
+        total = (nats * weights).sum() / weights.sum()
+        if self.z:
+            total = total + self.z * (log_partition.square() * learned).sum() / count.sum()
+        return Loss(total, nats.detach())
+
+
+def with_noise(codes: Tensor, probability: float, codebook_size: int, generator: torch.Generator) -> Tensor:
+    """Codes [B, K, N], each replaced by a random one with the given probability."""
+    noisy = torch.rand(codes.shape, generator=generator) < probability
+    other = torch.randint(codebook_size, codes.shape, generator=generator)
+    return torch.where(noisy.to(codes.device), other.to(codes.device), codes)
+
+
+def with_dropout(
+    condition: Condition, phonemes: float, speaker: float, generator: torch.Generator
+) -> Condition:
+    """The condition without the phonemes, and the speaker, of items drawn with these probabilities."""
+
+    def kept(values: Tensor, probability: float, unknown: int) -> Tensor:
+        keep = torch.rand(len(values), 1, generator=generator) >= probability
+        return values.where(keep.to(values.device), unknown)
+
+    if condition.phonemes is not None:
+        condition = condition._replace(phonemes=kept(condition.phonemes, phonemes, UNKNOWN))
+    if condition.speaker is not None:
+        condition = condition._replace(speaker=kept(condition.speaker, speaker, 0))
+    return condition

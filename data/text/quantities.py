@@ -1,0 +1,288 @@
+"""How money and measures are read: currencies, percentages, units, temperatures, dimensions."""
+
+import re
+
+from .numerals import cardinal, decimal, year
+from .rules import DECIMAL, NOT_INSIDE, Match, Rule, one_of, rule
+
+_CURRENCIES = {  # sign -> one, several, one hundredth, several
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "¥": ("yen", "yen", "", ""),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₽": ("ruble", "rubles", "kopek", "kopeks"),
+    "₩": ("won", "won", "", ""),
+    "₿": ("bitcoin", "bitcoins", "", ""),
+}
+_COUNTRIES = {"US": "U S", "A": "Australian", "AU": "Australian", "C": "Canadian", "CA": "Canadian",
+              "HK": "Hong Kong",
+              "NZ": "New Zealand", "S": "Singapore", "R": "Brazilian"}  # fmt: skip
+_CODES = {
+    "USD": ("U S dollar", "U S dollars"), "EUR": ("euro", "euros"), "GBP": ("British pound",
+    "British pounds"),
+    "CAD": ("Canadian dollar", "Canadian dollars"), "AUD": ("Australian dollar", "Australian dollars"),
+    "JPY": ("Japanese yen", "Japanese yen"), "CHF": ("Swiss franc", "Swiss francs"),
+    "INR": ("Indian rupee", "Indian rupees"),
+    "CNY": ("Chinese yuan", "Chinese yuan"),
+}  # fmt: skip
+_SCALES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "mm": "million", "mn": "million",
+           "MM": "million", "mil": "million", "b": "billion", "B": "billion", "bn": "billion",
+           "Bn": "billion",
+           "t": "trillion", "T": "trillion", "tn": "trillion"}  # fmt: skip
+SCALE = rf"(?: ?(?P<scale>thousand|million|billion|trillion|{one_of(_SCALES)})(?!\w))"
+
+_BASE = {
+    "m": "meter", "g": "gram", "s": "second", "l": "liter", "L": "liter", "Hz": "hertz", "W": "watt",
+    "V": "volt",
+    "A": "ampere", "J": "joule", "Pa": "pascal", "N": "newton", "B": "byte", "cal": "calorie",
+    "eV": "electron volt",
+    "Wh": "watt hour", "Ah": "ampere hour", "bps": "bit per second", "bit/s": "bit per second",
+    "B/s": "byte per second",
+    "ohms": "ohm",
+}  # fmt: skip
+_PREFIXES = {
+    "n": "nano",
+    "µ": "micro",
+    "m": "milli",
+    "c": "centi",
+    "k": "kilo",
+    "M": "mega",
+    "G": "giga",
+    "T": "tera",
+}
+_PREFIXED = """nm µm mm cm km ng µg mg kg ns µs ms µl ml mL cl cL µL kHz MHz GHz THz mW kW MW GW TW mV kV mA
+    µA     kJ MJ kPa MPa GPa kN kB MB GB TB kcal keV MeV GeV TeV kWh MWh GWh mAh kbps Mbps Gbps kbit/s Mbit/s
+    Gbit/s kB/s MB/s GB/s""".split()
+UNITS = {
+    **_BASE,
+    **{
+        unit: (_PREFIXES[unit[0]] + _BASE[unit[1:]])
+        for unit in _PREFIXED
+    },
+    "KB": "kilobyte", "Kb": "kilobit", "Mb": "megabit", "Gb": "gigabit", "PB": "petabyte", "GiB": "gibibyte",
+    "MiB": "mebibyte", "hPa": "hectopascal", "in": "inch", "ft": "foot", "yd": "yard", "yds": "yard",
+    "mi": "mile",
+    "oz": "ounce", "lb": "pound", "lbs": "pound", "fl oz": "fluid ounce", "fl. oz": "fluid ounce",
+    "gal": "gallon",
+    "qt": "quart", "pt": "pint", "tsp": "teaspoon", "tbsp": "tablespoon", "min": "minute",
+    "mins": "minute", "h": "hour",
+    "hr": "hour", "hrs": "hour", "sec": "second", "secs": "second", "yr": "year", "yrs": "year",
+    "mph": "mile per hour",
+    "kph": "kilometer per hour", "kmh": "kilometer per hour", "km/h": "kilometer per hour",
+    "m/s": "meter per second",
+    "rpm": "revolution per minute", "fps": "frame per second", "mpg": "mile per gallon", "dB": "decibel",
+    "sq ft": "square foot", "sq. ft": "square foot", "sq m": "square meter", "sq km": "square kilometer",
+    "sq mi": "square mile", "cu ft": "cubic foot", "ha": "hectare", "px": "pixel", "psi": "P S I", "t": "ton",
+    "wk": "week", "wks": "week", "mol": "mole", "bpm": "beat per minute", "dpi": "dot per inch",
+    "sqft": "square foot", "cc": "C C", "K": "kelvin", "knots": "knot", "kt": "knot",
+}  # fmt: skip
+_ALONE = {
+    "A",
+    "V",
+    "W",
+    "K",
+    "J",
+    "N",
+    "B",
+    "t",
+    "pt",
+    "in",
+    "mi",
+    "min",
+    "ha",
+}  # words too: not after a space
+_PER = {"s": "second", "sec": "second", "h": "hour", "hr": "hour", "min": "minute", "mo": "month",
+        "yr": "year",
+        "wk": "week", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "m": "meter",
+        "km": "kilometer",
+        "mi": "mile", "sq ft": "square foot", "g": "gram", "gal": "gallon"}  # fmt: skip
+_UNIT = one_of(UNITS)
+_EXPONENT = {"2": "square", "3": "cubic"}
+_PER_UNIT = rf"(?:/(?P<per>{one_of(_PER)}|[a-z]{{3,12}})(?![\w/]))?"
+_TO = r"(?: ?[-–] ?| to )"
+
+
+def several(unit: str) -> str:
+    """Return the plural of a unit in words: "mile per hour" becomes "miles per hour"."""
+    head, per, rest = unit.partition(" per ")
+    if head.endswith(("hertz", "P S I", "C C", "kelvin")):
+        return unit
+    head = head[:-4] + "feet" if head.endswith("foot") else head + ("es" if head.endswith("inch") else "s")
+    return head + per + rest
+
+
+def _is_one(number: str) -> bool:
+    return number.replace(",", "") in ("1", "1.0")
+
+
+def _attributive(match: Match) -> bool:
+    """Whether the amount stands before its noun: "a $5 bill"."""
+    before = re.search(r"\b(?:[Aa]n?|another)\s+$", match.string[: match.start()][-12:])
+    return before is not None and re.match(r"[\s-]+[a-z]{3}", match.string[match.end() :][:10]) is not None
+
+
+def _money(match: Match) -> str:
+    one, more, one_hundredth, hundredths = _CURRENCIES[match["sign"]]
+    country = _COUNTRIES.get(match["country"] or "")
+    if country:
+        one, more = f"{country} {one}", f"{country} {more}"
+    number = match["number"]
+    minus = "minus " if match["minus"] else ""
+    per = f" per {_PER.get(match['per'], match['per'])}" if match["per"] else ""
+    scale = match["scale"]
+    scale = _SCALES.get(scale, scale) if scale else ""
+    whole, _, part = number.partition(".")
+    more = one if _attributive(match) else more
+    if match["until"]:
+        return (
+            f"{minus}{decimal(number)} to {decimal(match['until'])} {scale + ' ' if scale else ''}{more}{per}"
+        )
+    if scale:
+        return f"{minus}{decimal(number)} {scale} {more}{per}"
+    if len(part) != 2 or not one_hundredth:
+        return f"{minus}{decimal(number)} {one if _is_one(number) else more}{per}"
+    cents = (
+        f"{cardinal(str(int(part)))} {one_hundredth if part == '01' else hundredths}" if part != "00" else ""
+    )
+    if not whole.strip("0,"):
+        return f"{minus}{cents or 'zero ' + more}{per}"
+    units = f"{cardinal(whole)} {one if _is_one(whole) else more}"
+    return f"{minus}{units} and {cents}{per}" if cents else f"{minus}{units}{per}"
+
+
+def _coded(match: Match) -> str:
+    one, more = _CODES[match["code"]]
+    scale = match["scale"]
+    words = decimal(match["number"]) + (f" {_SCALES.get(scale, scale)}" if scale else "")
+    return f"{words} {one if _is_one(match['number']) and not scale else more}"
+
+
+def _measure(match: Match) -> str | None:
+    unit, number = match["unit"], match["number"]
+    spaced = match["gap"] != ""
+    text, end = match.string, match.end()
+    following = text[end : end + 2]
+    if spaced and unit in _ALONE and unit not in ("K", "B") and not match["per"] and not match["power"]:
+        # "5 in 10", "5 A students": a unit only at the end of a phrase, or with its period
+        dotted = unit in ("in", "min", "mi", "pt") and following[:1] == "."
+        if (not dotted and not re.match(r"[,;:!?)]|\.|\s*$", following)) or (
+            unit == "A" and following[:1] not in (",", ".", "")
+        ):
+            return None
+    if spaced and unit in ("K", "B") and not re.match(r"[,;:!?).]|$", following):
+        return None
+    words = UNITS[unit]
+    power = match["power"]
+    squared = ""
+    if power and "/" in unit:  # m/s^2
+        squared = " squared" if power[-1] == "2" else " cubed"
+    elif power:
+        words = f"{_EXPONENT[power[-1]]} {words}"
+    if match["per"]:
+        words = f"{words} per {_PER.get(match['per'], match['per'])}"
+    glued = match["gap"] == "-"
+    singular = (
+        glued or (_is_one(number) and not match["until"]) or following[:1] == "-" or _attributive(match)
+    )
+    minus = "minus " if match["minus"] else ""
+    until = f" to {decimal(match['until'])}" if match["until"] else ""
+    words = (words if singular else several(words)) + squared
+    return f"{minus}{decimal(number)}{until}{'-' if glued and ' ' not in words else ' '}{words}"
+
+
+def _degrees(match: Match) -> str:
+    names = {
+        "C": " Celsius",
+        "F": " Fahrenheit",
+        "K": " kelvin",
+        "N": " north",
+        "S": " south",
+        "E": " east",
+        "W": " west",
+    }
+    minus = "minus " if match["minus"] else ""
+    until = f" to {decimal(match['until'])}" if match["until"] else ""
+    one = (_is_one(match["number"]) and not until) or _attributive(match)
+    scale = names.get(match["scale"] or "", "")
+    return f"{minus}{decimal(match['number'])}{until} degree{'' if one else 's'}{scale}"
+
+
+def _coordinate(match: Match) -> str:
+    words = [f"{cardinal(match[1])} degrees"]
+    words += [
+        f"{decimal(value)} {name}" for value, name in ((match[2], "minutes"), (match[3], "seconds")) if value
+    ]
+    return " ".join(words) + {"N": " north", "S": " south", "E": " east", "W": " west", None: ""}[match[4]]
+
+
+def _tall(match: Match) -> str:
+    inches = f" {cardinal(match[2])} inch{'' if match[2] == '1' else 'es'}"
+    return f"{cardinal(match[1])} {'foot' if match[1] == '1' else 'feet'}{inches}"
+
+
+def _by(match: Match) -> str:
+    word = " times " if re.match(r" ?=", match.string[match.end() :][:2]) else " by "
+    parts = re.split(r" ?[x×] ?", match[0])
+    return word.join(year(part) if part.isdigit() and len(part) == 4 else decimal(part) for part in parts)
+
+
+_MINUS = r"(?P<minus>(?<![\w)])[-−])?"
+RULES: list[Rule] = [
+    rule(
+        rf"(?<![\w$€£¥₹₽₩₿.,]){_MINUS}(?:(?<![A-Za-z])"
+        rf"(?P<country>US|AU|A|CA|C|HK|NZ|S|R))?(?P<sign>[$€£¥₹₽₩₿]) ?(?P<number>{DECIMAL})"
+        rf"(?: ?[-–] ?(?P=sign)?(?P<until>{DECIMAL}))?{SCALE}?{_PER_UNIT}(?![\d])",
+        _money,
+    ),
+    rule(
+        rf"{NOT_INSIDE}{_MINUS}(?P<country>)(?P<number>{DECIMAL}) ?(?P<until>)"
+        rf"(?P<sign>[€£₽₹])(?P<scale>)(?P<per>)(?!\w)",
+        _money,
+    ),
+    rule(
+        rf"{NOT_INSIDE}(?P<number>{DECIMAL})¢", lambda m: f"{decimal(m[1])} cent{'' if m[1] == '1' else 's'}"
+    ),
+    rule(rf"{NOT_INSIDE}(?P<number>{DECIMAL}){SCALE}? ?(?P<code>{one_of(_CODES)})\b", _coded),
+    rule(rf"\b(?P<code>{one_of(_CODES)}) ?(?P<number>{DECIMAL}){SCALE}?(?!\w)", _coded),
+    rule(
+        rf"{NOT_INSIDE}{_MINUS}({DECIMAL}) ?%?{_TO}({DECIMAL}) ?%",
+        lambda m: f"{'minus ' if m['minus'] else ''}{decimal(m[2])} to {decimal(m[3])} percent",
+    ),
+    rule(
+        rf"{NOT_INSIDE}{_MINUS}({DECIMAL}) ?%",
+        lambda m: f"{'minus ' if m['minus'] else ''}{decimal(m[2])} percent",
+    ),
+    rule(
+        rf"{NOT_INSIDE}(\d{{1,3}})°\s?(\d{{1,2}})[′'](?:\s?(\d{{1,2}}(?:\.\d{{1,6}})?)[″\"])?\s?([NSEW]\b)?",
+        _coordinate,
+    ),
+    rule(
+        rf"{NOT_INSIDE}{_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))? ?°(?: ?"
+        rf"(?P<scale>[CFKNSEW])(?!\w))?",
+        _degrees,
+    ),
+    rule(
+        rf"(?<![\w)]){_MINUS}(?<=[-−])(?P<number>\d{{1,3}})(?P<until>)(?: ?(?P<scale>[CF])(?!\w))", _degrees
+    ),
+    rule(rf"{NOT_INSIDE}([1-9]\d?)[′'] ?(1[01]|\d)(?:[″\"]|'')", _tall),
+    rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
+    rule(rf"{NOT_INSIDE}({DECIMAL})″", lambda m: f"{decimal(m[1])} inch{'' if m[1] == '1' else 'es'}"),
+    rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
+    # 6x9, 1920 × 1080; 10x faster
+    rule(
+        rf"{NOT_INSIDE}{DECIMAL}(?: ?[x×] ?{DECIMAL}){{1,3}}(?!\^|[\d])(?!\w{{4}})(?!"
+        rf" ?10\^)(?<!×10)(?<!× 10)",
+        _by,
+    ),
+    rule(rf"{NOT_INSIDE}({DECIMAL})[x×](?![\w])", lambda m: f"{decimal(m[1])} times"),
+    rule(
+        rf"{NOT_INSIDE}{_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))?"
+        rf"(?P<gap>[ -]?)(?P<unit>{_UNIT})"
+        rf"(?P<power>\^[23])?{_PER_UNIT}(?![\w°/])",
+        _measure,
+    ),
+    # 5M users, 100K followers
+    rule(rf"{NOT_INSIDE}({DECIMAL})([MB])(?= [a-z])", lambda m: f"{decimal(m[1])} {_SCALES[m[2]]}"),
+    rule(rf"{NOT_INSIDE}(\d{{2,3}})[kK](?= [a-z]{{3}})", lambda m: f"{decimal(m[1])} thousand"),
+]

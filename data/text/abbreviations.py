@@ -36,7 +36,8 @@ _BEFORE_NUMBER = {
 }  # fmt: skip
 _ALWAYS = {
     "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department", "govt": "government",
-    "assoc": "associate", "asst": "assistant", "avg": "average", "misc": "miscellaneous", "incl": "including",
+    "assoc": "associate", "asst": "assistant", "avg": "average", "doz": "dozen",
+    "misc": "miscellaneous", "incl": "including",
     "excl": "excluding", "univ": "university", "intl": "international", "natl": "national",
     "mfg": "manufacturing",
     "cf": "compare", "viz": "namely", "al": "al", "hrs": "hours", "mins": "minutes", "secs": "seconds",
@@ -45,7 +46,9 @@ _ALWAYS = {
     "appt": "appointment",
     "attn": "attention", "blvd": "boulevard", "ave": "avenue", "tel": "telephone", "dr": "doctor",
     "mr": "mister",
-    "mrs": "missus", "prof": "professor", "st": "street", "vol": "volume", "fig": "figure", "jr": "junior",
+    "mrs": "missus", "prof": "professor", "st": "street", "vol": "volume", "fig": "figure",
+    "temp": "temperature", "lt": "lieutenant", "sgt": "sergeant", "capt": "captain", "gov": "governor",
+    "jr": "junior",
     "sr": "senior",
 }  # fmt: skip
 _SAINTS = frozenset(
@@ -149,10 +152,12 @@ RULES: list[Rule] = [
     rule(r"\ba\.k\.a\.?|\baka\b", "also known as", re.IGNORECASE),
     rule(r"\bet al\b\.?", lambda m: "et al" + (ends_sentence(m) if m[0][-1] == "." else "")),
     rule(r"\bw/o\b", "without"),
-    rule(r"\bw/(?= ?[A-Za-z])", "with "),
+    rule(r"(?<=\d )st\.(?= \d|,|$)", "stone"),
+    rule(r"\bw/(?= ?[A-Za-z\d$])", "with "),
     rule(r"\bn/a\b|\bN/A\b", "not applicable"),
     rule(r"\band/or\b", "and or"),
     rule(r"\bb/c\b", "because"),
+    rule(r"\bPh\.D\.'?s\b", "P H D's"),
     rule(r"\bPh\. ?D\b\.?", lambda m: "P H D" + (ends_sentence(m) if m[0][-1] == "." else "")),
     rule(r"\bPh\.?D('?s)?\b", lambda m: "P H D" + ("'s" if m[1] else "")),
     rule(r"\b[Dd]r\.(?=[ ,;:!?)]|\s|$)|\bDr(?= [A-Z])", lambda m: _saint_or_street(m, "Doctor", "Drive")),
@@ -175,7 +180,7 @@ RULES: list[Rule] = [
     rule(rf"(?<=[\w),] )({one_of(_AFTER_NAME)})\.(?!\w)", _behind(_AFTER_NAME)),
     rule(r"(?<=[a-z] )(Jr|Sr|Inc|Ltd|Corp)\b(?!\.)", lambda m: _AFTER_NAME[m[1]]),
     rule(
-        rf"\b({one_of(w for n in _BEFORE_NUMBER for w in (n, n.capitalize()))})\. ?"
+        rf"(?<![\w.])({one_of(w for n in _BEFORE_NUMBER for w in (n, n.capitalize()))})\. ?"
         rf"(?=[\d#$~]|[IVX]{{2,5}}\b|[VX]\b)",
         lambda m: _cased(m, _BEFORE_NUMBER[m[1].lower()]) + " ",
     ),
@@ -185,12 +190,15 @@ RULES: list[Rule] = [
         lambda m: f"{m[1]} inch{'' if m[1] == '1' else 'es'}",
     ),
     rule(
-        r"(?<=\d )(ft|lb|lbs|hrs|mins|secs|yrs|yds|oz|yd|sec|min|hr|mi|gal|pt|qt|tsp|tbsp|cm|mm|km|kg|sq|in)"
+        r"(?<=\d[ -])(ft|lb|lbs|hrs|mins|secs|yrs|yds|oz|yd|sec|min|hr|mi|gal|"
+        r"pt|qt|tsp|tbsp|cm|mm|km|kg|sq|in)"
         r"\.(?=[,;:!?]| [a-z\d])",
         r"\1",
     ),
     rule(rf"(?<![\w.])(?<!\d )({one_of(_ALWAYS)})\.(?!\w)", _always, re.IGNORECASE),
     rule(r"\bvs?\b(?= [A-Za-z])", lambda m: "versus" if m[0] == "vs" else None),
+    rule(r"\b([MB])\. ?Sc\b\.?", lambda m: f"{m[1]} S C" + (ends_sentence(m) if m[0][-1] == "." else "")),
+    rule(r"(?<![\w.])((?:[A-Z]\.){2,6})'?s\b", lambda m: " ".join(m[1].replace(".", "")) + "'s"),
     rule(r"(?<![\w.])(?:[A-Za-z]\.){2,12}(?!\w)", _dotted),
     rule(r"(?<![\w.])(?:[A-Za-z]\.){1,12}[A-Za-z](?![\w.])", _dotted),
     rule(r"(?<![\w.'])([A-Z])\.(?=\s)", _initial),

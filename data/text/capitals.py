@@ -73,7 +73,7 @@ def _numeral(match: Match) -> str | None:
         return None
     if match[1] == "I":
         following = re.match(r"\s+([a-z']+)", tail)
-        if tail.startswith("'") or (
+        if (tail.startswith("'") and not tail.startswith("'s")) or (
             following
             and following[1] in _FIRST_PERSON
             and not (word in _KINGS and following[1] in ("was", "had"))
@@ -173,11 +173,14 @@ def _camel(match: Match) -> str:
 
 
 RULES: list[Rule] = [
+    rule(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda m: f"{spelled(m[1])} and {spelled(m[2])}"),
     rule(r"\b(?:iOS|macOS|WiFi|Wi-Fi|LaTeX|SaaS|PyPI|eSpeak)\b", lambda m: _MIXED[m[0]]),
     rule(r"(?<![\w'])(?=[A-Za-z]*[a-z][A-Z]|[A-Z]{2,40}[a-z]{2})[A-Za-z]{3,80}(?![\w'])", _camel),
     rule(
         r"(?<=\bthe )([XVI]{2,7})(?= ?(?:[Cc]entur|dynast|Dynast|Olymp|[Ll]egion|Congress))",
         lambda m: to_ordinal(cardinal(str(roman(m[1])))) if roman(m[1]) else None,
     ),
-    rule(rf"(?<=\w )({_ROMAN})(?![\w'-])", _numeral),
+    rule(rf"(?<=\w )({_ROMAN})(?![\w-])(?!'(?!s\b))", _numeral),
+    # nothing else is written so
+    rule(r"(?<![\w'-])(II|III|VII|VIII|XII|XIII|XVII|XVIII)(?![\w'-])", lambda m: cardinal(str(roman(m[1])))),
 ]

@@ -123,6 +123,10 @@ def _time_of_day(match: Match) -> str | None:
         low = cardinal(str(int(match["s"]))) + (" second" if int(match["s"]) == 1 else " seconds")
         return f"{words} and {low}" if match["m"] != "00" else f"{words} o'clock and {low}"
     hour = int(match["h"])
+    if match["until"]:
+        hours, _, minutes = match["until"].partition(":")
+        until = _clock(hours, minutes) if minutes else cardinal(hours)
+        return f"{words} to {until}" if until else None
     if match["m"] != "00":
         return words
     return f"{words} o'clock" if 1 <= hour <= 12 and match["h"][0] != "0" else f"{words} hundred"
@@ -142,21 +146,21 @@ def _years(match: Match) -> str | None:
 
 def _year_or_count(match: Match) -> str | None:
     value = int(match[0])
-    if not 1000 <= value <= 2099:
-        return None
     words = re.findall(r"[A-Za-z]+", match.string[max(0, match.start() - 30) : match.start()])
     before = words[-1].lower() if words else ""
+    if not 1000 <= value <= 2099:
+        return year(match[0]) if before == "year" else None
     following = re.match(r"\s+([a-z]+(?:-[a-z]+)?\s+)?([a-z]+)", match.string[match.end() :][:60])
     if before not in _BEFORE_YEAR and following is not None:
         nouns = [following[2]] if following[1] is None else [following[1].strip(), following[2]]
-        if _plural_noun(nouns[0]):
+        if plural_noun(nouns[0]):
             return cardinal(match[0])
     if before in _BEFORE_COUNT:
         return cardinal(match[0])
     return year(match[0])
 
 
-def _plural_noun(word: str) -> bool:
+def plural_noun(word: str) -> bool:
     return word in _IRREGULAR or (
         len(word) > 3 and word.endswith("s") and not word.endswith("ss") and word not in _NO_NOUN
     )
@@ -190,6 +194,12 @@ RULES: list[Rule] = [
         lambda m: _full(m[1]) + ends_sentence(m),
     ),
     rule(rf"\b({one_of(k for k in _SHORT)})(?=,? (?:{one_of(MONTHS)} )?\d)", lambda m: _full(m[1])),
+    rule(
+        r"\b([Oo]n|[Ii]n|[Uu]ntil|[Ss]ince|[Bb]y|last|next|this|every|from|of|late|early) "
+        r"(Sat|Sun|Mar|Jan)\.",
+        lambda m: f"{m[1]} {_full(m[2])}{ends_sentence(m)}",
+    ),
+    rule(rf"\b({one_of(_SHORT)})\.?[-–]({one_of(_SHORT)})\b\.?", lambda m: f"{_full(m[1])} to {_full(m[2])}"),
     # times
     rule(
         r"(?:(?P<to>(?<=[mM.])[-–] ?)|(?<![\w:,])(?<!\d\.))(?P<h>\d{1,2})(?::(?P<m>\d{2}))?(?::(?P<s>\d{2}))?"
@@ -197,7 +207,11 @@ RULES: list[Rule] = [
         r"(?:\. ?[mM](?:\.|(?!\w))|[mM](?!\w))",
         _time,
     ),
-    rule(r"(?<![\w:.,])(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?(?![\w:]|\.\d)", _time_of_day),
+    rule(
+        r"(?<![\w:.,])(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?"
+        r"(?:[-–](?P<until>\d{1,2}:\d{2}|\d{1,3}))?(?![\w:]|\.\d)",
+        _time_of_day,
+    ),
     # decades
     rule(r"(?<!\w)'(\d0)'?s\b", _decade),
     rule(r"\b(1\d\d0|20\d0)'?s\b", _decade),
@@ -206,10 +220,12 @@ RULES: list[Rule] = [
         lambda m: f"{m[1]}{m[2]}{plural(cardinal(m[3]))}",
         re.IGNORECASE,
     ),
+    rule(r"(?<![\w.,-])([01])s\b", lambda m: plural(ONES[int(m[1])])),
     rule(
         r"\b(the|two|three|four|five|six|double|triple) (\d{1,2})s\b",
         lambda m: f"{m[1]} {plural(cardinal(m[2]))}",
     ),
+    rule(r"(?<=\d\d)[-–](?='\d\d\b)", " to "),
     rule(r"(?<!\w)'(\d\d)\b(?!')", lambda m: f"oh {ONES[int(m[1])]}" if m[1][0] == "0" else cardinal(m[1])),
     # years
     rule(

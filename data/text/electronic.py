@@ -94,7 +94,7 @@ RULES: list[Rule] = [
         _url,
     ),
     rule(rf"(?<![\w.])([A-Za-z0-9_-]{{1,64}})\.({_FILES})(?![\w.])(?!\.\w)", _file),
-    rule(r"(?<![\w&#])#([A-Za-z]\w{0,100})", _hashtag),
+    rule(r"(?<![\w&#])#(\d{0,10}[A-Za-z]\w{0,100})", _hashtag),
     rule(r"(?<![\w.])@(\w{1,50})", lambda m: f"at {spell_address(m[1])}"),
     # 10.0.0.1, 2.0.13, v2.1
     rule(
@@ -116,6 +116,14 @@ RULES: list[Rule] = [
     ),
     rule(r"(?<![\w.,+-])(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?!\w|[-.,]\d)", _groups),
     rule(
+        r"\b(Boeing|Airbus) (\d{3})-(\d{3})(?!\w|[-.,:]\d)",
+        lambda m: f"{m[1]} {pairs(m[2])} {pairs(m[3]) if m[3][1:] != '00' else cardinal(m[3])}",
+    ),
+    rule(
+        r"(?<![\w.,+-])(?:1-)?8(?:33|44|55|66|77|88)-(?=[A-Z])",
+        lambda m: digits(m[0]) + " ",
+    ),
+    rule(
         r"(?<![\w.,+-])(?:1-)?800-(?=[A-Z])", lambda m: ("one " if m[0][0] == "1" else "") + "eight hundred "
     ),
     rule(r"(?<![\w.,+$-])\d{3}-\d{4}(?!\w|[-.,]\d)", _groups),
@@ -136,4 +144,5 @@ RULES: list[Rule] = [
         lambda m: f"{m[1]} {pairs(m[2])}",
     ),
     rule(r"(?<=, [A-Z]{2} )(\d{5})(?:-(\d{4}))?(?!\w|[-.,]\d)", _groups),
+    rule(r"(?<=, [A-Z]\.[A-Z]\. )(\d{5})(?:-(\d{4}))?(?!\w|[-.,]\d)", _groups),
 ]

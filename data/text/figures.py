@@ -3,8 +3,9 @@ signs and counts."""
 
 import re
 
-from .numerals import LONGEST, cardinal, decimal, digits, fraction, ordinal, pairs, plural
-from .rules import DECIMAL, NOT_INSIDE, NUMBER, Match, Rule, rule
+from .numerals import LONGEST, cardinal, decimal, digits, mixed, ordinal, pairs, plural
+from .quantities import ALONE, UNITS, several
+from .rules import DECIMAL, NOT_INSIDE, NUMBER, Match, Rule, one_of, rule
 
 _POWERS = {"2": "squared", "3": "cubed"}
 _SUMS = {"+": "plus", "-": "minus", "−": "minus", "–": "minus", "*": "times", "×": "times", "x": "times",
@@ -26,7 +27,7 @@ def _scientific(match: Match) -> str:
     )
     power = match["power"].lstrip("+")
     words = f"the minus {cardinal(power[1:])}" if power[0] in "-−" else f"the {ordinal(power)}"
-    return f"{mantissa}ten to {words}"
+    return f"{mantissa}ten to {words}" + (f" {several(UNITS[match['unit']])}" if match["unit"] else "")
 
 
 def _power(match: Match) -> str:
@@ -40,18 +41,15 @@ def _power(match: Match) -> str:
 
 def _fraction(match: Match) -> str | None:
     whole, top, bottom = match["whole"], match["top"], match["bottom"]
-    if top == bottom and not whole and top != "1":
-        return f"{cardinal(top)} out of ten" if top == "10" else f"{cardinal(top)} {cardinal(bottom)}"
-    if re.match(r" (?:stars|points)\b", match.string[match.end() :][:8]):
+    tail = match.string[match.end() :][:8]
+    # 8/10 is a mark, 80/20 and 50/50 are shares
+    if re.match(r" (?:stars|points)\b", tail) or (
+        bottom == "10" and not whole and not re.match(r"-| of\b", tail)
+    ):
         return f"{cardinal(top)} out of {cardinal(bottom)}"
-    # "half an inch": a half that measures something takes its article
-    words = fraction(top, bottom)
-    minus = "minus " if match["minus"] else ""
-    if not whole:
-        return minus + words
-    if top == "1" and words.startswith("one "):
-        words = "a " + words[4:]
-    return f"{minus}{cardinal(whole)} and {words}"
+    if not whole and top != "1" and (top == bottom or int(top) + int(bottom) == 100):
+        return f"{cardinal(top)} {cardinal(bottom)}"
+    return ("minus " if match["minus"] else "") + mixed(whole, top, bottom)
 
 
 def _range(match: Match) -> str:
@@ -94,14 +92,19 @@ LONG: list[Rule] = [
 RULES: list[Rule] = [
     rule(
         rf"{NOT_INSIDE}(?P<minus>(?<!\w)[-−])?(?:(?P<number>{DECIMAL}) ?[×x*] ?)?10\^"
-        rf"(?P<power>[-−+]?\d{{1,4}})(?!\d)",
+        rf"(?P<power>[-−+]?\d{{1,4}})(?!\d)(?: (?P<unit>{one_of(UNITS.keys() - ALONE)})(?!\w))?",
         _scientific,
     ),
     rule(
-        rf"{NOT_INSIDE}(?P<minus>(?<!\w)[-−])?(?P<number>{DECIMAL})[eE](?P<power>[-−+]?\d{{1,4}})(?!\w)",
+        rf"{NOT_INSIDE}(?P<minus>(?<!\w)[-−])?(?P<number>{DECIMAL})[eE](?P<power>[-−+]?\d{{1,4}})(?P<unit>)(?!\w)",
         _scientific,
     ),
     rule(r"(?<=[\w)])\^\(?([-−]?\d{1,4}|[a-zA-Z])\)?(?!\w)", _power),
+    rule(
+        rf"{NOT_INSIDE}(\d{{1,6}}\.\d{{1,6}})/(\d{{1,6}})(?![\w/])",
+        lambda m: f"{decimal(m[1])} out of {cardinal(m[2])}",
+    ),
+    rule(r"\b50-50\b", "fifty fifty"),
     # a mixed number, a fraction
     rule(
         rf"{NOT_INSIDE}(?P<minus>(?<![\w)])[-−])?(?<!/)(?:(?P<whole>\d{{1,6}})(?: |-| and"
@@ -112,24 +115,25 @@ RULES: list[Rule] = [
     rule(rf"{NOT_INSIDE}(?<!-)({DECIMAL}) ?– ?({DECIMAL})(?![\w–-])", _range),
     rule(rf"{NOT_INSIDE}(?<![-–])({DECIMAL})-({DECIMAL})(?![\w-])", _range),
     rule(
-        rf"{NOT_INSIDE}(?<!:)(\d{{1,6}}):(\d{{1,6}})(?![\w:])",
+        rf"{NOT_INSIDE}(?<!:)(\d{{1,6}}):({NUMBER})(?![\w:])",
         lambda m: f"{cardinal(m[1])} to {cardinal(m[2])}",
     ),
+    rule(r"(?<=[=+*/<>(] )[-−](?=[A-Za-z]\b)|(?<=\()[-−](?=[A-Za-z]\b)", "minus "),
     # sums; a sign between numbers or letters with spaces around it, or between numbers
-    rule(
-        r"(?<![\w.])(\w{1,15}|[\w.,]{1,15}\d|\))(?: )(\+|-|−|\*|×|=|<|>|/|<=|>=|==|!=) (?=[-−]?[\w(.])", _sum
-    ),
+    rule(r"(?<![\w.])(\w{1,15}|[\w.,]{1,15}\d|\))(?: )(\+|-|−|\*|×|=|<|>|<=|>=|==|!=) (?=[-−]?[\w(.])", _sum),
+    rule(r"(?<=[\d)]) (\+|-|−|\*|×|=|/) (?=[-−]?[\w(])", lambda m: f" {_SUMS[m[1]]} "),
     rule(r"(?<=\d)()([+*×=<>])(?=[-−]?\.?\d)", _sum),
     rule(r"(?<=\b[A-Za-z])()([+*×=<>])(?=[-−]?[\da-zA-Z]\b)", _sum),
     rule(r"(?<=\d)\+(?!\w)", " plus"),
     rule(r"(?<![\w)+])\+(?=\.?\d)", "plus "),
     rule(r"(?<![\w)\-−])[-−](?=\.?\d)", "minus "),
+    rule(r"(?<![\w*])\*(?=\d)", "star "),
     rule(r"(?<!\w)[~≈](?=[\d$€£.])", "about "),
     rule(r"(?<!\w)<(?=\d)", "less than "),
     rule(r"(?<!\w)>(?=\d)", "greater than "),
     rule(r"(?<!\w)#(?=\d)", "number "),
     rule(rf"(?<![\w.,])({NUMBER})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
-    rule(r"(?<![\w.,])(\d{1,6})'?s\b", _plural),
+    rule(r"(?<![\w.,-])(\d{1,6})'?s\b", _plural),
     rule(
         r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", lambda m: " dot ".join(map(cardinal, m[0].split(".")))
     ),

@@ -29,10 +29,41 @@ _SPELLED = dict(
 )
 
 
+# Words that the dictionary lacks and normalisation or our time needs; "invalid" is an adjective first.
+_ADDED = dict(
+    line.strip().split(":")
+    for line in """
+        mynah:M AY1 N AH0
+        mynahs:M AY1 N AH0 Z
+        miz:M IH1 Z
+        emoji:IH0 M OW1 JH IY0
+        covid:K OW1 V IH0 D
+        gif:G IH1 F
+        chatbot:CH AE1 T B AA2 T
+        cryptocurrency:K R IH2 P T OW0 K ER1 AH0 N S IY0
+        codec:K OW1 D EH2 K
+        tokenizer:T OW1 K AH0 N AY2 Z ER0
+        gigabit:G IH1 G AH0 B IH2 T
+        gigahertz:G IH1 G AH0 HH ER2 T S
+        microsecond:M AY1 K R OW0 S EH2 K AH0 N D
+        kelvin:K EH1 L V IH0 N
+        json:JH EY1 S AH0 N
+        yaml:Y AE1 M AH0 L
+        captcha:K AE1 P CH AH0
+        hipaa:HH IH1 P AH0
+        lidar:L AY1 D AA2 R
+        brexit:B R EH1 K S IH0 T
+        tik:T IH1 K
+        tok:T AA1 K
+        invalid:IH2 N V AE1 L IH0 D
+    """.strip().splitlines()
+)
+
+
 @lru_cache(maxsize=1)
 def _dictionary() -> dict[str, str]:
     with gzip.open(FILE, "rt", encoding="ascii") as lines:
-        return dict(line.rstrip("\n").split("\t") for line in lines)
+        return dict(line.rstrip("\n").split("\t") for line in lines) | _ADDED
 
 
 def lookup(word: str) -> tuple[str, ...] | None:

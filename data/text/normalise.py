@@ -16,9 +16,10 @@ PASSES = 4
 INLINE = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000}?)/\)")
 _LINK = re.compile(r"\[([^\[\]()\n]{1,500})\]\((?:https?:|mailto:|www\.|\.{0,2}/|#)[^()\s]{0,2000}\)")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>|<!--[^<>]{0,2000}-->")
+_EMOTICON = re.compile(r"(?<![\w(])(?:[:;][-^']?[)(DPpOo/\\|*]|\^_\^)(?!\w)")
 _SPEAKABLE = re.compile(rf"[A-Za-z{OVERRIDE}]")
 _REST = re.compile(rf"[^A-Za-z' ,.?!;:—…()\"{OVERRIDE}-]+")
-_LEFT_OVER = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": " equals ", "/": " ",
+_LEFT_OVER = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": " equals ", "/": ", ",
               "$": " dollar ",
               "€": " euro ", "£": " pound ", "¥": " yen ", "°": " degrees ", "µ": " mu ", "×": " times ",
               "–": " — ",
@@ -84,10 +85,12 @@ def _once(text: str, skipped: Skipped) -> str:
     text = clean(text, skipped)
     text = _LINK.sub(lambda match: _link(match, skipped), text)
     text = _TAG.sub(lambda match: _note(match, skipped, "markup is not spoken"), text)
+    text = _EMOTICON.sub(lambda match: _note(match, skipped, "emoticons are not spoken"), text)
     text = _spaces(text)
     for rules in _STAGES:
         text = apply(rules, text)
     text = capitals.capitals(text)
+    text = re.sub(r"(?<=[A-Za-z])/(?=[A-Za-z])", " slash ", text)
     text = _punctuation(_REST.sub(lambda match: _left_over(match, skipped), text))
     kept = iter(overrides)
     return re.sub(OVERRIDE, lambda _: next(kept), text)
@@ -141,6 +144,8 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"[ \t\x0b\x0c\r]+"), " "),
     (re.compile(r" ?\n[ \n]*\n"), "\n\n"),
     (re.compile(r"(?<=[a-z]) -(?=[a-z])"), "-"),
+    # 1) First 2) Second; also in brackets of their own
+    (re.compile(r"(?<![\w(.,])(\d{1,3}|[A-Za-z])\)(?= [A-Z])"), r"\1,"),
     (re.compile(r"(?<=[A-Za-z,;])-\n(?=[a-z])"), "-"),
     (re.compile(r"\.{2,}|…[.…]+|(?<!\.)\. \. \.(?: \.)?"), "…"),
     (re.compile(r" ?-{2,} ?| [—–] "), " — "),
@@ -174,11 +179,11 @@ _AFTER: list[tuple[re.Pattern[str], str | Callable[[Match], str]]] = [
 
 
 def _mark(marks: str) -> str:
-    """One mark for a run of them: the question, the exclamation, the ellipsis, the end, else the first."""
-    for mark in "?!….;:":
+    """One mark for a run of them: the question, the exclamation, the ellipsis, else the last."""
+    for mark in "?!…":
         if mark in marks:
             return mark
-    return marks[0]
+    return marks[-1]  # the period of an abbreviation goes before a comma
 
 
 def _punctuation(text: str) -> str:

@@ -129,6 +129,14 @@ def fraction(numerator: str, denominator: str) -> str:
     return f"{top} {below if numerator == '1' else below + 's'}"
 
 
+def mixed(whole: str | None, top: str, bottom: str) -> str:
+    """Return a fraction with the whole number before it, if any: 1 1/2 is "one and a half"."""
+    words = fraction(top, bottom)
+    if not whole:
+        return words
+    return f"{cardinal(whole)} and {'a ' + words[4:] if top == '1' and words.startswith('one ') else words}"
+
+
 def roman(text: str) -> int:
     """Return the value of a roman numeral below 4000, 0 when `text` is none."""
     values = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}

@@ -2,7 +2,8 @@
 
 import re
 
-from .numerals import cardinal, decimal, year
+from .dates import plural_noun
+from .numerals import cardinal, decimal, mixed, year
 from .rules import DECIMAL, NOT_INSIDE, Match, Rule, one_of, rule
 
 _CURRENCIES = {  # sign -> one, several, one hundredth, several
@@ -77,7 +78,7 @@ UNITS = {
     "wk": "week", "wks": "week", "mol": "mole", "bpm": "beat per minute", "dpi": "dot per inch",
     "sqft": "square foot", "cc": "C C", "K": "kelvin", "knots": "knot", "kt": "knot",
 }  # fmt: skip
-_ALONE = {
+ALONE = {
     "A",
     "V",
     "W",
@@ -97,7 +98,17 @@ _PER = {"s": "second", "sec": "second", "h": "hour", "hr": "hour", "min": "minut
         "wk": "week", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "m": "meter",
         "km": "kilometer",
         "mi": "mile", "sq ft": "square foot", "g": "gram", "gal": "gallon"}  # fmt: skip
+UNITS["″"] = "inch"
 _UNIT = one_of(UNITS)
+_PER = {
+    **{unit: UNITS[unit] for unit in ("kB", "KB", "MB", "GB", "TB", "kWh", "oz", "ha", "mL", "ml")},
+    **_PER,
+}
+# these stand before what they describe: a 12V battery, a 60W bulb, a 35mm film
+_ADJECTIVES = {"V", "W", "kW", "mAh", "mm", "″"}
+_FUNCTION_WORDS = frozenset(
+    "and are away from for her high his into long more less than per that the thick too was wide with".split()
+)
 _EXPONENT = {"2": "square", "3": "cubic"}
 _PER_UNIT = rf"(?:/(?P<per>{one_of(_PER)}|[a-z]{{3,12}})(?![\w/]))?"
 _TO = r"(?: ?[-–] ?| to )"
@@ -163,12 +174,16 @@ def _measure(match: Match) -> str | None:
     spaced = match["gap"] != ""
     text, end = match.string, match.end()
     following = text[end : end + 2]
-    if spaced and unit in _ALONE and unit not in ("K", "B") and not match["per"] and not match["power"]:
+    if spaced and unit in ALONE and unit not in ("K", "B") and not match["per"] and not match["power"]:
         # "5 in 10", "5 A students": a unit only at the end of a phrase, or with its period
         dotted = unit in ("in", "min", "mi", "pt") and following[:1] == "."
         if (not dotted and not re.match(r"[,;:!?)]|\.|\s*$", following)) or (
             unit == "A" and following[:1] not in (",", ".", "")
         ):
+            return None
+    if not spaced and unit in "AVWKJNB":  # 4K; Route 1A, I-80W are names
+        before = re.search(r"(?:-|\b[A-Z]\w{0,20} )$", text[: match.start()][-22:])
+        if unit == "K" or before is not None:
             return None
     if spaced and unit in ("K", "B") and not re.match(r"[,;:!?).]|$", following):
         return None
@@ -182,13 +197,35 @@ def _measure(match: Match) -> str | None:
     if match["per"]:
         words = f"{words} per {_PER.get(match['per'], match['per'])}"
     glued = match["gap"] == "-"
+    noun = re.match(r" ([a-z]{3,})", text[end:][:20]) if unit in _ADJECTIVES and not spaced else None
     singular = (
-        glued or (_is_one(number) and not match["until"]) or following[:1] == "-" or _attributive(match)
+        (noun is not None and noun[1] not in _FUNCTION_WORDS)
+        or glued
+        or (_is_one(number) and not match["until"])
+        or following[:1] == "-"
+        or _attributive(match)
     )
     minus = "minus " if match["minus"] else ""
     until = f" to {decimal(match['until'])}" if match["until"] else ""
     words = (words if singular else several(words)) + squared
     return f"{minus}{decimal(number)}{until}{'-' if glued and ' ' not in words else ' '}{words}"
+
+
+def _part(match: Match) -> str | None:
+    """Fractions of a unit: 1 1/2 tsp, 3/4 mi, 1/2-in."""
+    unit, words = match["unit"], mixed(match["whole"], match["top"], match["bottom"])
+    if match["gap"] == " " and unit in ALONE:
+        return None
+    if match["gap"] == "-" or (not match["whole"] and match["top"] + match["bottom"] == "12"):
+        return f"{words} {UNITS[unit]}"
+    if match["whole"]:
+        return f"{words} {several(UNITS[unit])}"
+    return f"{words} of {'an' if UNITS[unit][0] in 'aeio' or unit in ('h', 'hr') else 'a'} {UNITS[unit]}"
+
+
+def _quoted(match: Match) -> bool:
+    """Whether a quotation is open, so that the mark ends it."""
+    return len(re.findall(r'(?<!\d)"', match.string[max(0, match.start() - 300) : match.start()])) % 2 == 1
 
 
 def _degrees(match: Match) -> str:
@@ -229,6 +266,8 @@ def _by(match: Match) -> str:
 
 _MINUS = r"(?P<minus>(?<![\w)])[-−])?"
 RULES: list[Rule] = [
+    rule(r"([$€£¥])([-−])(?=[\d.])", r"\2\1"),
+    rule(r"(?<=[\dkKmMbBn])[-–](?=[$€£¥]\d{1,15}[A-Za-z])", " to "),
     rule(
         rf"(?<![\w$€£¥₹₽₩₿.,]){_MINUS}(?:(?<![A-Za-z])"
         rf"(?P<country>US|AU|A|CA|C|HK|NZ|S|R))?(?P<sign>[$€£¥₹₽₩₿]) ?(?P<number>{DECIMAL})"
@@ -267,8 +306,8 @@ RULES: list[Rule] = [
     ),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'] ?(1[01]|\d)(?:[″\"]|'')", _tall),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
-    rule(rf"{NOT_INSIDE}({DECIMAL})″", lambda m: f"{decimal(m[1])} inch{'' if m[1] == '1' else 'es'}"),
     rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
+    rule(rf"{NOT_INSIDE}({DECIMAL})[x×](?={DECIMAL} ?{_UNIT}(?!\w))", lambda m: f"{decimal(m[1])} by "),
     # 6x9, 1920 × 1080; 10x faster
     rule(
         rf"{NOT_INSIDE}{DECIMAL}(?: ?[x×] ?{DECIMAL}){{1,3}}(?!\^|[\d])(?!\w{{4}})(?!"
@@ -276,13 +315,28 @@ RULES: list[Rule] = [
         _by,
     ),
     rule(rf"{NOT_INSIDE}({DECIMAL})[x×](?![\w])", lambda m: f"{decimal(m[1])} times"),
+    # 5M users, 7B people, 100K followers; 3M alone is a company
     rule(
-        rf"{NOT_INSIDE}{_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))?"
+        rf"{NOT_INSIDE}({DECIMAL})([MB])(?= ([a-z]{{1,30}}))",
+        lambda m: f"{decimal(m[1])} {_SCALES[m[2]]}" if plural_noun(m[3]) else None,
+    ),
+    rule(rf"{NOT_INSIDE}(\d{{2,3}})[kK](?= [a-z]{{3}})", lambda m: f"{decimal(m[1])} thousand"),
+    rule(r"(?<=\d)\"(?=[ -][a-z])", lambda m: None if _quoted(m) else "″"),
+    rule(
+        rf"{NOT_INSIDE}(?<!/)(?:(?P<whole>\d{{1,6}})[ -])?(?P<top>\d{{1,4}})/(?P<bottom>[1-9]\d{{0,3}})"
+        rf"(?P<gap>[ -]?)(?P<unit>{_UNIT})(?![\w°/])",
+        _part,
+    ),
+    rule(
+        rf"{NOT_INSIDE}(?<!/){_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))?"
         rf"(?P<gap>[ -]?)(?P<unit>{_UNIT})"
         rf"(?P<power>\^[23])?{_PER_UNIT}(?![\w°/])",
         _measure,
     ),
-    # 5M users, 100K followers
-    rule(rf"{NOT_INSIDE}({DECIMAL})([MB])(?= [a-z])", lambda m: f"{decimal(m[1])} {_SCALES[m[2]]}"),
-    rule(rf"{NOT_INSIDE}(\d{{2,3}})[kK](?= [a-z]{{3}})", lambda m: f"{decimal(m[1])} thousand"),
+    # 5 bucks/kg, $/lb
+    rule(
+        rf"(?<=[a-z])/({one_of(unit for unit in _PER if len(unit) > 1)})(?!\w)",
+        lambda m: f" per {_PER[m[1]]}",
+    ),
+    rule(rf"(?<!\w)\$/({one_of(_PER)})(?!\w)", lambda m: f"dollars per {_PER[m[1]]}"),
 ]

@@ -15,7 +15,7 @@ Rule = tuple[re.Pattern[str], Say]
 OVERRIDE = "\ue000"  # stands for an inline override while the rules run
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})"
 DECIMAL = rf"(?:{NUMBER}(?:\.\d{{1,15}})?|\.\d{{1,15}})"
-NOT_INSIDE = r"(?<![\w.,])"  # before a number: not the rest of a longer one
+NOT_INSIDE = r"(?<![\w.,^])(?<!\^-)"  # before a number: not the rest of a longer one
 
 # Words that begin sentences more often than names do: what stands before them may end a sentence.
 STARTERS = frozenset(
@@ -24,7 +24,8 @@ STARTERS = frozenset(
     While Because Although Since Until Once Now Today Tomorrow Yesterday Later Soon Meanwhile However
     Perhaps Maybe Yes No Not Never Let Is Are Was Were Do Does Did Can Could Will Would Should May Might
     Must Have Has Had Be Come Go Please Both Some Many Most All Each Every Everyone Nobody Nothing Only
-    Just Even Still Also Turn Take Look See Ask Call""".split()
+    Just Even Still Also Turn Stop Continue Follow Head Keep Walk Exit Cross Make Leave Take Look See
+    Ask Call""".split()
 )
 
 

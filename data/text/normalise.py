@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import TextError
-from . import abbreviations, capitals, dates, electronic, figures, quantities
+from . import abbreviations, capitals, dates, electronic, figures, money, quantities
 from .characters import Skipped, clean
 from .rules import OVERRIDE, Match, apply
 from .symbols import PhonemeError, parse_phonemes
@@ -101,6 +101,7 @@ _STAGES = (
     electronic.RULES,
     abbreviations.RULES,
     dates.RULES,
+    money.RULES,
     quantities.RULES,
     figures.RULES,
     capitals.RULES,

@@ -1,4 +1,4 @@
-"""How money and measures are read: currencies, percentages, units, temperatures, dimensions."""
+"""How measures are read: percentages, units, temperatures, dimensions."""
 
 import re
 
@@ -6,33 +6,7 @@ from .dates import plural_noun
 from .numerals import cardinal, decimal, mixed, year
 from .rules import DECIMAL, NOT_INSIDE, Match, Rule, one_of, rule
 
-_CURRENCIES = {  # sign -> one, several, one hundredth, several
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "¥": ("yen", "yen", "", ""),
-    "₹": ("rupee", "rupees", "paisa", "paise"),
-    "₽": ("ruble", "rubles", "kopek", "kopeks"),
-    "₩": ("won", "won", "", ""),
-    "₿": ("bitcoin", "bitcoins", "", ""),
-}
-_COUNTRIES = {"US": "U S", "A": "Australian", "AU": "Australian", "C": "Canadian", "CA": "Canadian",
-              "HK": "Hong Kong",
-              "NZ": "New Zealand", "S": "Singapore", "R": "Brazilian"}  # fmt: skip
-_CODES = {
-    "USD": ("U S dollar", "U S dollars"), "EUR": ("euro", "euros"), "GBP": ("British pound",
-    "British pounds"),
-    "CAD": ("Canadian dollar", "Canadian dollars"), "AUD": ("Australian dollar", "Australian dollars"),
-    "JPY": ("Japanese yen", "Japanese yen"), "CHF": ("Swiss franc", "Swiss francs"),
-    "INR": ("Indian rupee", "Indian rupees"),
-    "CNY": ("Chinese yuan", "Chinese yuan"),
-}  # fmt: skip
-_SCALES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "mm": "million", "mn": "million",
-           "MM": "million", "mil": "million", "b": "billion", "B": "billion", "bn": "billion",
-           "Bn": "billion",
-           "t": "trillion", "T": "trillion", "tn": "trillion"}  # fmt: skip
-SCALE = rf"(?: ?(?P<scale>thousand|million|billion|trillion|{one_of(_SCALES)})(?!\w))"
-
+_MANY = {"M": "million", "B": "billion"}
 _BASE = {
     "m": "meter", "g": "gram", "s": "second", "l": "liter", "L": "liter", "Hz": "hertz", "W": "watt",
     "V": "volt",
@@ -93,16 +67,16 @@ ALONE = {
     "min",
     "ha",
 }  # words too: not after a space
-_PER = {"s": "second", "sec": "second", "h": "hour", "hr": "hour", "min": "minute", "mo": "month",
+PER = {"s": "second", "sec": "second", "h": "hour", "hr": "hour", "min": "minute", "mo": "month",
         "yr": "year",
         "wk": "week", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "m": "meter",
         "km": "kilometer",
         "mi": "mile", "sq ft": "square foot", "g": "gram", "gal": "gallon"}  # fmt: skip
 UNITS["″"] = "inch"
 _UNIT = one_of(UNITS)
-_PER = {
+PER = {
     **{unit: UNITS[unit] for unit in ("kB", "KB", "MB", "GB", "TB", "kWh", "oz", "ha", "mL", "ml")},
-    **_PER,
+    **PER,
 }
 # these stand before what they describe: a 12V battery, a 60W bulb, a 35mm film
 _ADJECTIVES = {"V", "W", "kW", "mAh", "mm", "″"}
@@ -110,7 +84,7 @@ _FUNCTION_WORDS = frozenset(
     "and are away from for her high his into long more less than per that the thick too was wide with".split()
 )
 _EXPONENT = {"2": "square", "3": "cubic"}
-_PER_UNIT = rf"(?:/(?P<per>{one_of(_PER)}|[a-z]{{3,12}})(?![\w/]))?"
+PER_UNIT = rf"(?:/(?P<per>{one_of(PER)}|[a-z]{{3,12}})(?![\w/]))?"
 _TO = r"(?: ?[-–] ?| to )"
 
 
@@ -123,50 +97,14 @@ def several(unit: str) -> str:
     return head + per + rest
 
 
-def _is_one(number: str) -> bool:
+def is_one(number: str) -> bool:
     return number.replace(",", "") in ("1", "1.0")
 
 
-def _attributive(match: Match) -> bool:
+def attributive(match: Match) -> bool:
     """Whether the amount stands before its noun: "a $5 bill"."""
     before = re.search(r"\b(?:[Aa]n?|another)\s+$", match.string[: match.start()][-12:])
     return before is not None and re.match(r"[\s-]+[a-z]{3}", match.string[match.end() :][:10]) is not None
-
-
-def _money(match: Match) -> str:
-    one, more, one_hundredth, hundredths = _CURRENCIES[match["sign"]]
-    country = _COUNTRIES.get(match["country"] or "")
-    if country:
-        one, more = f"{country} {one}", f"{country} {more}"
-    number = match["number"]
-    minus = "minus " if match["minus"] else ""
-    per = f" per {_PER.get(match['per'], match['per'])}" if match["per"] else ""
-    scale = match["scale"]
-    scale = _SCALES.get(scale, scale) if scale else ""
-    whole, _, part = number.partition(".")
-    more = one if _attributive(match) else more
-    if match["until"]:
-        return (
-            f"{minus}{decimal(number)} to {decimal(match['until'])} {scale + ' ' if scale else ''}{more}{per}"
-        )
-    if scale:
-        return f"{minus}{decimal(number)} {scale} {more}{per}"
-    if len(part) != 2 or not one_hundredth:
-        return f"{minus}{decimal(number)} {one if _is_one(number) else more}{per}"
-    cents = (
-        f"{cardinal(str(int(part)))} {one_hundredth if part == '01' else hundredths}" if part != "00" else ""
-    )
-    if not whole.strip("0,"):
-        return f"{minus}{cents or 'zero ' + more}{per}"
-    units = f"{cardinal(whole)} {one if _is_one(whole) else more}"
-    return f"{minus}{units} and {cents}{per}" if cents else f"{minus}{units}{per}"
-
-
-def _coded(match: Match) -> str:
-    one, more = _CODES[match["code"]]
-    scale = match["scale"]
-    words = decimal(match["number"]) + (f" {_SCALES.get(scale, scale)}" if scale else "")
-    return f"{words} {one if _is_one(match['number']) and not scale else more}"
 
 
 def _measure(match: Match) -> str | None:
@@ -195,15 +133,15 @@ def _measure(match: Match) -> str | None:
     elif power:
         words = f"{_EXPONENT[power[-1]]} {words}"
     if match["per"]:
-        words = f"{words} per {_PER.get(match['per'], match['per'])}"
+        words = f"{words} per {PER.get(match['per'], match['per'])}"
     glued = match["gap"] == "-"
     noun = re.match(r" ([a-z]{3,})", text[end:][:20]) if unit in _ADJECTIVES and not spaced else None
     singular = (
         (noun is not None and noun[1] not in _FUNCTION_WORDS)
         or glued
-        or (_is_one(number) and not match["until"])
+        or (is_one(number) and not match["until"])
         or following[:1] == "-"
-        or _attributive(match)
+        or attributive(match)
     )
     minus = "minus " if match["minus"] else ""
     until = f" to {decimal(match['until'])}" if match["until"] else ""
@@ -240,7 +178,7 @@ def _degrees(match: Match) -> str:
     }
     minus = "minus " if match["minus"] else ""
     until = f" to {decimal(match['until'])}" if match["until"] else ""
-    one = (_is_one(match["number"]) and not until) or _attributive(match)
+    one = (is_one(match["number"]) and not until) or attributive(match)
     scale = names.get(match["scale"] or "", "")
     return f"{minus}{decimal(match['number'])}{until} degree{'' if one else 's'}{scale}"
 
@@ -264,32 +202,14 @@ def _by(match: Match) -> str:
     return word.join(year(part) if part.isdigit() and len(part) == 4 else decimal(part) for part in parts)
 
 
-_MINUS = r"(?P<minus>(?<![\w)])[-−])?"
+MINUS = r"(?P<minus>(?<![\w)])[-−])?"
 RULES: list[Rule] = [
-    rule(r"([$€£¥])([-−])(?=[\d.])", r"\2\1"),
-    rule(r"(?<=[\dkKmMbBn])[-–](?=[$€£¥]\d{1,15}[A-Za-z])", " to "),
     rule(
-        rf"(?<![\w$€£¥₹₽₩₿.,]){_MINUS}(?:(?<![A-Za-z])"
-        rf"(?P<country>US|AU|A|CA|C|HK|NZ|S|R))?(?P<sign>[$€£¥₹₽₩₿]) ?(?P<number>{DECIMAL})"
-        rf"(?: ?[-–] ?(?P=sign)?(?P<until>{DECIMAL}))?{SCALE}?{_PER_UNIT}(?![\d])",
-        _money,
-    ),
-    rule(
-        rf"{NOT_INSIDE}{_MINUS}(?P<country>)(?P<number>{DECIMAL}) ?(?P<until>)"
-        rf"(?P<sign>[€£₽₹])(?P<scale>)(?P<per>)(?!\w)",
-        _money,
-    ),
-    rule(
-        rf"{NOT_INSIDE}(?P<number>{DECIMAL})¢", lambda m: f"{decimal(m[1])} cent{'' if m[1] == '1' else 's'}"
-    ),
-    rule(rf"{NOT_INSIDE}(?P<number>{DECIMAL}){SCALE}? ?(?P<code>{one_of(_CODES)})\b", _coded),
-    rule(rf"\b(?P<code>{one_of(_CODES)}) ?(?P<number>{DECIMAL}){SCALE}?(?!\w)", _coded),
-    rule(
-        rf"{NOT_INSIDE}{_MINUS}({DECIMAL}) ?%?{_TO}({DECIMAL}) ?%",
+        rf"{NOT_INSIDE}{MINUS}({DECIMAL}) ?%?{_TO}({DECIMAL}) ?%",
         lambda m: f"{'minus ' if m['minus'] else ''}{decimal(m[2])} to {decimal(m[3])} percent",
     ),
     rule(
-        rf"{NOT_INSIDE}{_MINUS}({DECIMAL}) ?%",
+        rf"{NOT_INSIDE}{MINUS}({DECIMAL}) ?%",
         lambda m: f"{'minus ' if m['minus'] else ''}{decimal(m[2])} percent",
     ),
     rule(
@@ -297,13 +217,11 @@ RULES: list[Rule] = [
         _coordinate,
     ),
     rule(
-        rf"{NOT_INSIDE}{_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))? ?°(?: ?"
+        rf"{NOT_INSIDE}{MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))? ?°(?: ?"
         rf"(?P<scale>[CFKNSEW])(?!\w))?",
         _degrees,
     ),
-    rule(
-        rf"(?<![\w)]){_MINUS}(?<=[-−])(?P<number>\d{{1,3}})(?P<until>)(?: ?(?P<scale>[CF])(?!\w))", _degrees
-    ),
+    rule(rf"(?<![\w)]){MINUS}(?<=[-−])(?P<number>\d{{1,3}})(?P<until>)(?: ?(?P<scale>[CF])(?!\w))", _degrees),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'] ?(1[01]|\d)(?:[″\"]|'')", _tall),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
     rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
@@ -318,7 +236,7 @@ RULES: list[Rule] = [
     # 5M users, 7B people, 100K followers; 3M alone is a company
     rule(
         rf"{NOT_INSIDE}({DECIMAL})([MB])(?= ([a-z]{{1,30}}))",
-        lambda m: f"{decimal(m[1])} {_SCALES[m[2]]}" if plural_noun(m[3]) else None,
+        lambda m: f"{decimal(m[1])} {_MANY[m[2]]}" if plural_noun(m[3]) else None,
     ),
     rule(rf"{NOT_INSIDE}(\d{{2,3}})[kK](?= [a-z]{{3}})", lambda m: f"{decimal(m[1])} thousand"),
     rule(r"(?<=\d)\"(?=[ -][a-z])", lambda m: None if _quoted(m) else "″"),
@@ -328,15 +246,15 @@ RULES: list[Rule] = [
         _part,
     ),
     rule(
-        rf"{NOT_INSIDE}(?<!/){_MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))?"
+        rf"{NOT_INSIDE}(?<!/){MINUS}(?P<number>{DECIMAL})(?:{_TO}(?P<until>{DECIMAL}))?"
         rf"(?P<gap>[ -]?)(?P<unit>{_UNIT})"
-        rf"(?P<power>\^[23])?{_PER_UNIT}(?![\w°/])",
+        rf"(?P<power>\^[23])?{PER_UNIT}(?![\w°/])",
         _measure,
     ),
     # 5 bucks/kg, $/lb
     rule(
-        rf"(?<=[a-z])/({one_of(unit for unit in _PER if len(unit) > 1)})(?!\w)",
-        lambda m: f" per {_PER[m[1]]}",
+        rf"(?<=[a-z])/({one_of(unit for unit in PER if len(unit) > 1)})(?!\w)",
+        lambda m: f" per {PER[m[1]]}",
     ),
-    rule(rf"(?<!\w)\$/({one_of(_PER)})(?!\w)", lambda m: f"dollars per {_PER[m[1]]}"),
+    rule(rf"(?<!\w)\$/({one_of(PER)})(?!\w)", lambda m: f"dollars per {PER[m[1]]}"),
 ]

@@ -15,3 +15,7 @@ class BitstreamError(MynahError, ValueError):
 
 class CheckpointError(MynahError, ValueError):
     """A model folder that is missing, incomplete or not what its name says."""
+
+
+class TextError(MynahError, ValueError):
+    """Text, a pronunciation or a lexicon that cannot be spoken."""

@@ -1,0 +1,199 @@
+"""From written to spoken English: `normalise`."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..errors import TextError
+from . import abbreviations, capitals, dates, electronic, figures, money, quantities
+from .characters import Skipped, clean
+from .rules import OVERRIDE, Match, apply
+from .symbols import PhonemeError, parse_phonemes
+
+LONGEST = 1_000_000  # characters at once; `split` takes text of any length
+PASSES = 4
+
+INLINE = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000}?)/\)")
+_LINK = re.compile(r"\[([^\[\]()\n]{1,500})\]\((?:https?:|mailto:|www\.|\.{0,2}/|#)[^()\s]{0,2000}\)")
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>|<!--[^<>]{0,2000}-->")
+_EMOTICON = re.compile(r"(?<![\w(])(?:[:;][-^']?[)(DPpOo/\\|*]|\^_\^)(?!\w)")
+_SPEAKABLE = re.compile(rf"[A-Za-z{OVERRIDE}]")
+_REST = re.compile(rf"[^A-Za-z' ,.?!;:—…()\"{OVERRIDE}-]+")
+_LEFT_OVER = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": " equals ", "/": ", ",
+              "$": " dollar ",
+              "€": " euro ", "£": " pound ", "¥": " yen ", "°": " degrees ", "µ": " mu ", "×": " times ",
+              "–": " — ",
+              "−": " minus ", "_": " ", "′": "'", "″": '"', "[": " (", "]": ") ", "{": " (", "}": ") ",
+              "|": ", ",
+              "₹": " rupee ", "₿": " bitcoin ", "¢": " cents ", "₽": " ruble ", "₩": " won ",
+              "#": " "}  # fmt: skip
+
+
+class NothingToSay(TextError):
+    """Text without a word, a number or an override: `warnings` says what was skipped in it."""
+
+    warnings: tuple[str, ...] = ()
+
+
+class Normalised(NamedTuple):
+    """Text as it is spoken.
+
+    Attributes:
+        text: words of a-z, A-Z and apostrophes, single capitals for letters that are spelled, hyphens
+        within compounds, the marks
+            , . ? ! ; : — … ( ) " and inline overrides.
+        warnings: a line for everything that was skipped.
+    """
+
+    text: str
+    warnings: tuple[str, ...]
+
+
+def normalise(text: str) -> Normalised:
+    """Return `text` as a careful American reader says it; normalised text is returned as it is.
+
+    Inline overrides such as `[tomato](/t ə m ˈɑː t oʊ/)` stay, with their phonemes in the inventory's
+    spelling.
+    What happens to characters that are not English is described in `characters`.
+
+    Raises:
+        NothingToSay: nothing in `text` can be spoken.
+        TextError: it is longer than `LONGEST`, holds unpaired surrogates, or an
+            override has phonemes that do not exist.
+    """
+    if len(text) > LONGEST:
+        raise TextError(f"{len(text)} characters of text at once; at most {LONGEST}, or `split` it")
+    skipped = Skipped()
+    spoken = _once(text, skipped)
+    for _ in range(PASSES):  # a rule may have set free what another reads: "U.S.$" or "#COVID19"
+        again = _once(spoken, skipped)
+        if again == spoken:
+            break
+        spoken = again
+    if not _SPEAKABLE.search(spoken):
+        what = repr(text if len(text) <= 40 else text[:40] + "…")
+        nothing = NothingToSay(f"nothing to say in {what}: expected words or numbers in Latin letters")
+        nothing.warnings = tuple(skipped.warnings())
+        raise nothing
+    return Normalised(spoken, tuple(skipped.warnings()))
+
+
+def _once(text: str, skipped: Skipped) -> str:
+    overrides: list[str] = []
+    text = text.replace(OVERRIDE, " ")
+    text = INLINE.sub(lambda match: _protect(match, overrides), text)
+    text = clean(text, skipped)
+    text = _LINK.sub(lambda match: _link(match, skipped), text)
+    text = _TAG.sub(lambda match: _note(match, skipped, "markup is not spoken"), text)
+    text = _EMOTICON.sub(lambda match: _note(match, skipped, "emoticons are not spoken"), text)
+    text = _spaces(text)
+    for rules in _STAGES:
+        text = apply(rules, text)
+    text = capitals.capitals(text)
+    text = re.sub(r"(?<=[A-Za-z])/(?=[A-Za-z])", " slash ", text)
+    text = _punctuation(_REST.sub(lambda match: _left_over(match, skipped), text))
+    kept = iter(overrides)
+    return re.sub(OVERRIDE, lambda _: next(kept), text)
+
+
+_STAGES = (
+    figures.LONG,
+    electronic.RULES,
+    abbreviations.RULES,
+    dates.RULES,
+    money.RULES,
+    quantities.RULES,
+    figures.RULES,
+    capitals.RULES,
+)
+
+
+def _protect(match: Match, overrides: list[str]) -> str:
+    try:
+        phonemes = parse_phonemes(match[2])
+    except PhonemeError as error:
+        raise PhonemeError(f"override of {match[1]!r}: {error}") from None
+    word = " ".join("".join(char if char.isprintable() else " " for char in match[1]).split())
+    overrides.append(f"[{word}](/{' '.join(phonemes)}/)")
+    return OVERRIDE
+
+
+def _link(match: Match, skipped: Skipped) -> str:
+    skipped.note(match[0][len(match[1]) + 2 :], "the target of a link is not spoken")
+    return match[1]
+
+
+def _note(match: Match, skipped: Skipped, why: str) -> str:
+    skipped.note(match[0], why)
+    return " "
+
+
+def _left_over(match: Match, skipped: Skipped) -> str:
+    out = []
+    for char in match[0]:
+        if char in _LEFT_OVER:
+            out.append(_LEFT_OVER[char])
+        else:
+            out.append(" ")
+            if not char.isspace():
+                skipped.note(char, "the sign is not spoken here")
+    return "".join(out)
+
+
+# Before the rules: spaces, dashes and dots in one form.
+_BEFORE: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"[ \t\x0b\x0c\r]+"), " "),
+    (re.compile(r" ?\n[ \n]*\n"), "\n\n"),
+    (re.compile(r"(?<=[a-z]) -(?=[a-z])"), "-"),
+    # 1) First 2) Second; also in brackets of their own
+    (re.compile(r"(?<![\w(.,])(\d{1,3}|[A-Za-z])\)(?= [A-Z])"), r"\1,"),
+    (re.compile(r"(?<=[A-Za-z,;])-\n(?=[a-z])"), "-"),
+    (re.compile(r"\.{2,}|…[.…]+|(?<!\.)\. \. \.(?: \.)?"), "…"),
+    (re.compile(r" ?-{2,} ?| [—–] "), " — "),
+    (re.compile(r"(?<=[^\W\d]) - (?=[^\W\d])|(?<=[.,!?;:)\"]) - "), " — "),
+]
+
+
+def _spaces(text: str) -> str:
+    for pattern, plain in _BEFORE:
+        text = pattern.sub(plain, text)
+    return text
+
+
+_AFTER: list[tuple[re.Pattern[str], str | Callable[[Match], str]]] = [
+    # a new paragraph without a mark ends a sentence
+    (re.compile(r"(?<=[\w'\"),])\s*\n\s*\n\s*"), ". "),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"(?<![A-Za-z])'(?!(?:tis|twas|em|til|cause|bout|n)\b)|'(?![A-Za-z])", re.IGNORECASE), ""),
+    (re.compile(rf"(?<![A-Za-z{OVERRIDE}])-+|-+(?![A-Za-z{OVERRIDE}])"), " "),
+    (re.compile(r"\(\s*\)"), " "),
+    (re.compile(r'"\s*"'), " "),
+    (re.compile(r"\( +"), "("),
+    (re.compile(r" +(?=[,.?!;:…)])"), ""),
+    (re.compile(r" *— *(?:— *)*"), " — "),
+    (re.compile(r"[,.?!;:…]{2,}"), lambda match: _mark(match[0])),
+    (re.compile(r"(?<=[,.?!;:…]) — | — (?=[,.?!;:…])"), " "),
+    (re.compile(r"(?<=[,;:?!.…])(?=[A-Za-z(—])"), " "),
+    (re.compile(r"(?<=[A-Za-z)])(?=\()|(?<=\))(?=[A-Za-z(])"), " "),
+    (re.compile(r" {2,}"), " "),
+]
+
+
+def _mark(marks: str) -> str:
+    """One mark for a run of them: the question, the exclamation, the ellipsis, else the last."""
+    for mark in "?!…":
+        if mark in marks:
+            return mark
+    return marks[-1]  # the period of an abbreviation goes before a comma
+
+
+def _punctuation(text: str) -> str:
+    for _ in range(3):
+        before = text
+        for pattern, plain in _AFTER:
+            text = pattern.sub(plain, text)
+        text = re.sub(r"^[\s,.;:!?…—)]+", "", text).strip()
+        text = re.sub(r"[ (]+$", "", text)
+        if text == before:
+            break
+    return text

@@ -230,5 +230,7 @@ def train(
             reports = []
         if stopping:
             break
+    # Without it, a process could take the group down while a thread of gloo still holds a tensor: a deadlock.
+    accelerator.wait_for_everyone()
     accelerator.end_training()
     return step

@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ..codec.config import CodecConfig
+from ..codec.distributed import broadcast
 from ..codec.network import CodecNetwork
 from ..data.crops import Crop, Crops
 from ..data.errors import MynahError
@@ -67,7 +68,7 @@ class Average:
 
 
 def start_codebooks(network: CodecNetwork, crops: Crops, first: int, device: torch.device, seed: int) -> None:
-    """K-means of the quantizer on the latents of fresh crops; every process computes the same."""
+    """K-means of the quantizer on the latents of fresh crops, the first process's on all of them."""
     latents, index, count = [], first, 0
     while count < KMEANS_LATENTS:
         wav = torch.from_numpy(np.stack([crops[i].wav for i in range(index, index + 32)])).to(device)
@@ -77,6 +78,8 @@ def start_codebooks(network: CodecNetwork, crops: Crops, first: int, device: tor
     generator = torch.Generator().manual_seed(seed)
     network.quantizer.cpu().kmeans(torch.cat(latents)[:KMEANS_LATENTS], generator)
     network.quantizer.to(device)
+    for learned in network.quantizer.buffers():  # rounding may differ between two devices
+        broadcast(learned)
 
 
 def check_continues(out: Path, config: CodecConfig, options: TrainOptions) -> None:

@@ -28,6 +28,12 @@ def differentiable_mean(x: Tensor) -> Tensor:
     return differentiable.all_reduce(x) / dist.get_world_size() if active() else x
 
 
+def broadcast(x: Tensor) -> None:
+    """Overwrite x with the first process's."""
+    if active():
+        dist.broadcast(x, 0)
+
+
 def gather(x: Tensor) -> Tensor:
     """Every process's x (of one shape), joined along the first dimension in the order of the processes."""
     if not active():

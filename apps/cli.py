@@ -205,6 +205,29 @@ def compare(
     return verbs.compare(source, plot, start, duration, codec, force)
 
 
+@verb
+def tokenize(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Speech: a manifest or a known layout.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder for the token shards.")],
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    bitrate: Annotated[float, typer.Option(help="kbit/s: one of the codec's.")] = 3.0,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
+    ] = None,
+) -> int:
+    """Encode a folder of speech as token shards, to train a language model on.
+
+    Stopped or killed, the same command goes on: recordings that are in OUT already are skipped.
+    """
+    from pathlib import Path
+
+    from . import tokenizing, verbs
+
+    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], verbs.tell)
+    return OK
+
+
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")

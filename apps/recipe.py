@@ -57,6 +57,9 @@ def _check_type(name: str, value: Any, expected: Any) -> None:
     if expected == tuple[float, ...]:
         good = isinstance(value, list | tuple) and all(_is_number(v) for v in value)
         wanted = "a list of numbers"
+    elif expected == tuple[str, ...]:
+        good = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+        wanted = "a list of texts"
     elif expected == dict[str, float]:
         good = isinstance(value, dict) and all(_is_number(v) for v in value.values())
         wanted = "an object of numbers"

@@ -1,6 +1,5 @@
 """`mynah tokenize`: the codes of a folder of speech as token shards, which language models are trained on."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -58,10 +57,10 @@ def tokenize(
                 else:
                     writer.add(_label(recording), codes)
                 bar.update(round(recording.seconds))
-    hours = Counter[str]()
+    hours: dict[str, float] = {}
     for recording in recordings:
         if recording.id in writer.finished:
-            hours[recording.split] += recording.seconds / 3600
+            hours[recording.split] = hours.get(recording.split, 0) + recording.seconds / 3600
     say(", ".join(f"{split}: {n:.2f} hours" for split, n in hours.items()) or "no recordings could be read")
     if failed:
         say(f"left out as not readable: {failed}, listed in {out / ERRORS}")

@@ -132,7 +132,7 @@ def train(
             group["lr"] = options.learning_rate(step)
         optimizer.zero_grad()
         loss = objective(model, config, batch, generators, count / processes)
-        nats = all_reduce_mean(loss.nats)
+        nats = all_reduce_mean(loss.nats.clone())
         if not bool(nats.isfinite().all()):
             raise MynahError(
                 f"step {step}: the loss is no longer finite; {out} keeps an earlier step: lower train.lr"

@@ -72,7 +72,8 @@ class LMValidation:
         prompt, more = frames_of(PROMPT_SECONDS, config), frames_of(CONTINUED_SECONDS, config)
         self.prompt, self.more = prompt, min(more, config.max_frames - prompt)
         # The last frame of a recording is filled up with silence.
-        self.prompts = [label for label in self.labels if label.frames > prompt + self.more][:PROMPTS]
+        long = [label for label in self.labels if label.frames > prompt + self.more]
+        self.prompts = long[:PROMPTS] if self.more > 0 else []
 
     def run(self, tensors: dict[str, Tensor], folder: Path) -> dict[str, float]:
         """Scores; sound and spectrograms of the continuations go to `folder`."""
@@ -116,7 +117,7 @@ class LMValidation:
         seconds = self.more / self.config.frame_rate
         least = min(1.0, seconds)
         said = model.continue_codes(prompts, seconds, generators=generators, least_seconds=least).codes()
-        silent, silent_in_truth = [], []
+        silent: dict[str, list[float]] = {"silence": [], "silence_as_spoken": []}
         for i, (codes, prompt, new) in enumerate(zip(given, prompts, said, strict=True)):
             truth = codes[:, : self.prompt + self.more]
             wavs = [
@@ -127,15 +128,15 @@ class LMValidation:
             titles = ("as spoken", f"continued from {PROMPT_SECONDS:g} s")
             pictures = [(title, wav, rate) for title, wav in zip(titles, wavs, strict=True)]
             spectrogram.plot_comparison(pictures, folder / f"{i}.png")
-            ratios = [metrics.silence_ratio(wav[begin:], wav[:begin]) for wav in wavs]
-            silent_in_truth.append(ratios[0])
-            silent.append(ratios[1])
+            silent["silence_as_spoken"].append(metrics.silence_ratio(wavs[0][begin:], wavs[0][:begin]))
+            silent["silence"].append(metrics.silence_ratio(wavs[1][begin:], wavs[1][:begin]))
         made = sum(new.shape[1] for new in said) / self.config.frame_rate
-        return {
-            "silence": round(sum(silent) / len(silent), 4),
-            "silence_as_spoken": round(sum(silent_in_truth) / len(silent), 4),
-            "seconds_continued": round(made / len(said), 4),
-        }
+        scores = {"seconds_continued": round(made / len(said), 4)}
+        for name, ratios in silent.items():
+            defined = [ratio for ratio in ratios if not math.isnan(ratio)]
+            if defined:
+                scores[name] = round(sum(defined) / len(defined), 4)
+        return scores
 
 
 def _spread(labels: list[Label], frames: int, bound: int) -> list[Label]:

@@ -229,7 +229,7 @@ def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, tokens, tmp_pa
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 140
     while not (out / "state.pt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(delay)

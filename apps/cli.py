@@ -170,6 +170,55 @@ def tokens(
     return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
 
 
+@app.command("continue")
+@guarded
+def continue_(
+    source: Annotated[str, typer.Argument(metavar="PROMPT", help="A recording of a second or more, or -.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUT]", help="A sound file, or -; PROMPT-continued.wav if left out.", show_default=False
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Go on for S seconds at the most.")] = 10.0,
+    least: Annotated[
+        float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same speech.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
+    ] = 1.0,
+    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or folder of the codec; by default the one the model names.", show_default=False
+        ),
+    ] = None,
+    force: Force = False,
+) -> int:
+    """Go on speaking in the voice of a recording: the recording, then what a language model adds to it."""
+    from ..data.audio import FORMATS
+    from . import files, verbs
+    from .continuing import speak_on
+    from .progress import seconds_bar
+
+    if not 0 < seconds < float("inf"):
+        raise MynahError(f"--seconds {seconds:g}: a time in seconds above 0 is expected")
+    if not 0 <= least < float("inf"):
+        raise MynahError(f"--least {least:g}: a time in seconds from 0 on is expected")
+    if not 0 <= temperature < float("inf"):
+        raise MynahError(f"--temperature {temperature:g}: a number from 0 on is expected")
+    name = files.default_target(source, target, ".wav", "-continued")
+    files.check_target(source, name, force, tuple(FORMATS))
+    with seconds_bar("continue") as advance:
+        new = speak_on(
+            source, name, model, codec, seconds, min(least, seconds), temperature, seed, force, advance
+        )
+    verbs.tell(f"{new:.2f} s added")
+    return OK
+
+
 @verb
 def info(
     source: Annotated[str, typer.Argument(metavar="IN", help="A .mynah file, a folder of them, or -.")],
@@ -205,12 +254,36 @@ def compare(
     return verbs.compare(source, plot, start, duration, codec, force)
 
 
+@verb
+def tokenize(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Speech: a manifest or a known layout.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder for the token shards.")],
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    bitrate: Annotated[float, typer.Option(help="kbit/s: one of the codec's.")] = 3.0,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
+    ] = None,
+) -> int:
+    """Encode a folder of speech as token shards, to train a language model on.
+
+    Stopped or killed, the same command goes on: recordings that are in OUT already are skipped.
+    """
+    from pathlib import Path
+
+    from . import tokenizing, verbs
+
+    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], verbs.tell)
+    return OK
+
+
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")
 
 train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=True)
 train.command("codec")(guarded(train_options.codec))
+train.command("lm")(guarded(train_options.lm))
 train.command("tables")(guarded(train_options.tables))
 app.add_typer(train, name="train")
 

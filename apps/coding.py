@@ -42,14 +42,14 @@ def encode_blocks(
         yield codes.cpu().numpy()
 
 
-def decode_blocks(codec: Codec, pieces: Iterable[Codes]) -> Iterator[Samples]:
-    """The sound at the codec's own rate of codes that come in pieces of any length.
+def decode_blocks(codec: Codec, pieces: Iterable[Codes], size: int = BLOCK_FRAMES) -> Iterator[Samples]:
+    """The sound at the codec's own rate of codes that come in pieces of any length, `size` frames at a time.
 
     It begins with what the first frame coded: the decoder's delay is dropped.
     """
     state = None
     drop = codec.config.delay
-    for codes in rejoin(pieces, BLOCK_FRAMES):
+    for codes in rejoin(pieces, size):
         if state is None:
             state = codec.init_decode_state(len(codes))
         wav, state = codec.decode_step(torch.from_numpy(codes), state)

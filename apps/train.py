@@ -1,4 +1,4 @@
-"""Options of `mynah train codec`; what it needs is imported when it is called."""
+"""Options of `mynah train`; what it needs is imported when it is called."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,37 @@ def codec(
     out = Path("out") / recipe.stem if out is None else out
     finished = train_codec(recipe, data, out, init, settings or [], exclude or [])
     return OK if finished else INTERRUPTED
+
+
+def lm(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/lm-16k.json.")],
+    data: Annotated[Path, typer.Option(metavar="TOKENS", help="What mynah tokenize has made.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A language model to start from.", show_default=False)
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or folder of the codec that made the tokens; by default the one they name.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Train a language model on tokens, or take up the run in --out. Ctrl-C saves it."""
+    from .train_lm_data import train_lm
+
+    out = Path("out") / recipe.stem if out is None else out
+    return OK if train_lm(recipe, data, out, init, codec, settings or []) else INTERRUPTED
 
 
 def tables(

@@ -1,9 +1,9 @@
-"""How good decoded speech is: PESQ, STOI, ESTOI, SI-SDR, mel distance and DNSMOS.
+"""How good decoded speech is: PESQ, STOI, ESTOI, SI-SDR, mel distance and DNSMOS; and how much is silence.
 
-All take 1-D floating-point arrays at 16 kHz with full scale 1, the reference first, both of one length and
-aligned in time. A score that is not defined for a pair (silence, too short) is NaN, as each function says:
-average with `numpy.nanmean` and report how many were left out. The packages come with `pip install
-'mynah[metrics]'`.
+All take 1-D floating-point arrays at 16 kHz with full scale 1. Scores of pairs take the reference first, both
+of one length and aligned in time. A score that is not defined for a pair (silence, too short) is NaN, as each
+function says: average with `numpy.nanmean` and report how many were left out. The packages come with `pip
+install 'mynah[metrics]'`.
 """
 
 import importlib
@@ -22,6 +22,8 @@ MEL_FLOOR = 1e-5
 SILENCE = 2.0**-16  # a sound that stays below half a step of 16 bits is silent
 _TOO_SHORT_FOR_STOI = 1e-5  # what pystoi returns, exactly, instead of a score
 _DNSMOS_MIN_SECONDS = 1.0
+_PIECE = 320  # samples
+_SILENT_PIECE = 0.01
 
 Wav = NDArray[np.floating]
 
@@ -109,6 +111,27 @@ def mel_distance(ref: Wav, deg: Wav) -> float:
     bands = mel_filterbank(SAMPLE_RATE)
     logs = [np.log10(np.maximum(bands @ stft_magnitude(wav), MEL_FLOOR)) for wav in (ref, deg)]
     return float(np.mean(np.abs(logs[0] - logs[1])))
+
+
+def silence_ratio(wav: Wav, reference: Wav) -> float:
+    """Return the share of `wav`, in pieces of 20 ms, that is 40 dB below the loud pieces of `reference`
+    (their level is the one that a twentieth of its pieces exceed).
+
+    The sounds need not be as long. NaN where either is shorter than a piece, or the reference is silent.
+
+    Raises:
+        AudioError: an array is not finite floating point [T].
+    """
+    wav, reference = _check(wav, "sound"), _check(reference, "reference")
+    if min(len(wav), len(reference)) < _PIECE or _silent(reference):
+        return float("nan")
+
+    def levels(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        pieces = samples[: len(samples) // _PIECE * _PIECE].reshape(-1, _PIECE)
+        return np.sqrt((pieces**2).mean(axis=1))
+
+    loud = float(np.quantile(levels(reference), 0.95))
+    return float((levels(wav) <= loud * _SILENT_PIECE).mean())
 
 
 def dnsmos(wav: Wav) -> DnsMos:

@@ -1,5 +1,6 @@
 """What is to be spoken, aligned in time with the frames: phonemes with durations, and a speaker vector."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,22 @@ class Condition(NamedTuple):
     phonemes: Tensor | None = None
     durations: Tensor | None = None
     speaker: Tensor | None = None
+
+
+def speaker_vectors(config: LMConfig, names: Sequence[str | None]) -> Tensor:
+    """[B, speaker_dim] of voices that the model knows by name (`config.speakers`); zeros for None.
+
+    Raises:
+        ValueError: a voice that it does not know.
+    """
+    vectors = torch.zeros(len(names), config.speaker_dim)
+    for vector, name in zip(vectors, names, strict=True):
+        if name is not None:
+            if name not in config.speakers:
+                known = ", ".join(config.speakers) or "none"
+                raise ValueError(f"{name!r} is no voice of {config.name}: it knows {known}")
+            vector[config.speakers.index(name)] = 1
+    return vectors
 
 
 class PhonemeEncoder(nn.Module):

@@ -32,6 +32,9 @@ class LMConfig(StoredConfig):
             byte-pair encoding aligned in the same way. Empty for a model of speech without text.
         phoneme_dim, phoneme_layers: width and depth of the phoneme encoder.
         speaker_dim: size of the speaker vector; 0 for none.
+        speakers: voices that it knows by name, at most `speaker_dim`: the vector of number i is the i-th unit
+            vector, so the network's projection of speakers is a learned table. Empty where the vectors come
+            from elsewhere.
     """
 
     kind: ClassVar[str] = "language model"
@@ -55,19 +58,25 @@ class LMConfig(StoredConfig):
     phoneme_dim: int = 256
     phoneme_layers: int = 4
     speaker_dim: int = 0
+    speakers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.symbols, list | tuple) or not all(isinstance(s, str) for s in self.symbols):
-            raise CheckpointError(f"symbols={self.symbols!r}: a list of texts is expected")
-        object.__setattr__(self, "symbols", tuple(self.symbols))
-        twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
-        if twice:
-            raise CheckpointError(f"symbols: {', '.join(twice)} more than once")
+        for field in ("symbols", "speakers"):
+            values = getattr(self, field)
+            if not isinstance(values, list | tuple) or not all(isinstance(s, str) for s in values):
+                raise CheckpointError(f"{field}={values!r}: a list of texts is expected")
+            object.__setattr__(self, field, tuple(values))
+            twice = sorted({s for s in values if values.count(s) > 1})
+            if twice:
+                raise CheckpointError(f"{field}: {', '.join(twice)} more than once")
         for field in ("name", "codec", "codec_hash"):
             value = getattr(self, field)
             if not isinstance(value, str) or not (value or field == "codec_hash"):
                 raise CheckpointError(f"{field}={value!r}: a text is expected")
         self.check_whole_numbers()
+        if len(self.speakers) > self.speaker_dim:
+            few = f"speaker_dim={self.speaker_dim} is too small for them"
+            raise CheckpointError(f"speakers: {len(self.speakers)} voices, {few}")
         if not isinstance(self.tied_embeddings, bool):
             raise CheckpointError(f"tied_embeddings={self.tied_embeddings!r}: true or false is expected")
         if not _is_number(self.frame_rate) or not 0 < self.frame_rate < math.inf:

@@ -1,6 +1,7 @@
 """The arithmetic of training a language model, apart from any loop: disturbances, losses, and the report."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,10 +31,12 @@ class Batch(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """`total`: call backward on it; `nats` [K]: mean cross-entropy of each stream, unweighted, detached."""
+    """`total`: call backward on it; `nats` [K]: mean cross-entropy of each stream, unweighted, detached;
+    `learned` [K]: how many codes of each stream this batch has."""
 
     total: Tensor
     nats: Tensor
+    learned: Tensor
 
     @property
     def bits_per_frame(self) -> float:
@@ -62,7 +65,12 @@ class Objective:
     speaker_dropout: float = 0.0
 
     def __call__(
-        self, network: nn.Module, config: LMConfig, batch: Batch, generator: torch.Generator | None = None
+        self,
+        network: nn.Module,
+        config: LMConfig,
+        batch: Batch,
+        generators: Sequence[torch.Generator] = (),
+        share: Tensor | None = None,
     ) -> Loss:
         """One pass.
 
@@ -70,7 +78,11 @@ class Objective:
             network: an `LMNetwork`, perhaps wrapped for several processes.
             config: its configuration.
             batch: on the network's device.
-            generator: draws noise and dropouts, on the CPU; with None there are none, to evaluate.
+            generators: one for each item, on the CPU, draws its noise and dropouts, the same in any batch;
+                without them there are none, to evaluate.
+            share: [K], what the sums over a stream's codes are divided by instead of its own `Loss.learned`:
+                where several processes have a batch each, the mean of theirs, so that the mean of their
+                gradients is that of all batches as one.
         """
         codes, condition = batch.codes, batch.condition
         assert len(self.stream_weights) == config.n_codebooks == codes.shape[1]
@@ -80,41 +92,52 @@ class Objective:
         labels = patterns.to_steps(codes, target, config.none)
         learned = target >= 0
         learned[torch.arange(len(end), device=device), 0, end] |= batch.ended
-        if generator is not None:
-            codes = with_noise(codes, self.token_noise, config.codebook_size, generator)
-            condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generator)
+        if generators:
+            assert len(generators) == len(codes)
+            codes = with_noise(codes, batch.n_frames, self.token_noise, config.codebook_size, generators)
+            condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generators)
         tokens = patterns.to_steps(codes, source, config.none)
         logits = network(tokens, time, condition).float().transpose(1, 2)  # [B, K, S, entries]
 
         log_partition = logits.logsumexp(-1)
         nats = log_partition - logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
         count = learned.sum((0, 2))
-        nats = (nats * learned).sum((0, 2)) / count
+        divisor = count if share is None else share
+        nats = (nats * learned).sum((0, 2)) / divisor
         weights = nats.new_tensor(self.stream_weights)
         total = (nats * weights).sum() / weights.sum()
         if self.z:
-            total = total + self.z * (log_partition.square() * learned).sum() / count.sum()
-        return Loss(total, nats.detach())
+            total = total + self.z * (log_partition.square() * learned).sum() / divisor.sum()
+        return Loss(total, nats.detach(), count)
 
 
-def with_noise(codes: Tensor, probability: float, codebook_size: int, generator: torch.Generator) -> Tensor:
-    """Codes [B, K, N], each replaced by a random one with the given probability."""
-    noisy = torch.rand(codes.shape, generator=generator) < probability
-    other = torch.randint(codebook_size, codes.shape, generator=generator)
-    return torch.where(noisy.to(codes.device), other.to(codes.device), codes)
+def with_noise(
+    codes: Tensor,
+    n_frames: Sequence[int],
+    probability: float,
+    codebook_size: int,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Codes [B, K, N], each of an item's frames replaced by a random one with the given probability."""
+    codes = codes.clone()
+    for item, n, generator in zip(codes, n_frames, generators, strict=True):
+        noisy = torch.rand(len(item), n, generator=generator) < probability
+        other = torch.randint(codebook_size, noisy.shape, generator=generator)
+        item[:, :n] = torch.where(noisy.to(codes.device), other.to(codes.device), item[:, :n])
+    return codes
 
 
 def with_dropout(
-    condition: Condition, phonemes: float, speaker: float, generator: torch.Generator
+    condition: Condition, phonemes: float, speaker: float, generators: Sequence[torch.Generator]
 ) -> Condition:
     """The condition without the phonemes, and the speaker, of items drawn with these probabilities."""
+    drawn = torch.stack([torch.rand(2, generator=generator) for generator in generators])
 
-    def kept(values: Tensor, probability: float, unknown: int) -> Tensor:
-        keep = torch.rand(len(values), 1, generator=generator) >= probability
-        return values.where(keep.to(values.device), unknown)
+    def kept(values: Tensor, below: Tensor, probability: float, unknown: int) -> Tensor:
+        return values.where((below >= probability).unsqueeze(1).to(values.device), unknown)
 
     if condition.phonemes is not None:
-        condition = condition._replace(phonemes=kept(condition.phonemes, phonemes, UNKNOWN))
+        condition = condition._replace(phonemes=kept(condition.phonemes, drawn[:, 0], phonemes, UNKNOWN))
     if condition.speaker is not None:
-        condition = condition._replace(speaker=kept(condition.speaker, speaker, 0))
+        condition = condition._replace(speaker=kept(condition.speaker, drawn[:, 1], speaker, 0))
     return condition

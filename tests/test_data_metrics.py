@@ -196,3 +196,18 @@ def test_missing_package_is_named(metric, monkeypatch):
     arguments = [voice()] if metric is metrics.dnsmos else [voice(), voice()]
     with pytest.raises(MynahError, match=rf"needs the package {package}: pip install 'mynah\[metrics\]'"):
         metric(*arguments)
+
+
+def test_silence_ratio():
+    rng = np.random.default_rng(0)
+    loud = 0.1 * rng.standard_normal(16_000)
+    assert metrics.silence_ratio(loud, loud) == 0
+    half = loud * np.repeat([1.0, 0.0], 8_000)
+    assert metrics.silence_ratio(half, loud) == pytest.approx(0.5)
+    assert metrics.silence_ratio(loud, half) == 0
+    assert metrics.silence_ratio(0.02 * loud, loud) == 0
+    assert metrics.silence_ratio(0.005 * loud, loud) == 1
+    assert np.isnan(metrics.silence_ratio(loud[:100], loud))
+    assert np.isnan(metrics.silence_ratio(loud, np.zeros(16_000)))
+    with pytest.raises(AudioError):
+        metrics.silence_ratio(loud, loud[None])

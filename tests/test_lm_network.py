@@ -7,7 +7,7 @@ import torch
 
 from mynah.data.errors import CheckpointError
 from mynah.lm import LMConfig, patterns
-from mynah.lm.condition import UNKNOWN, Condition, PhonemeEncoder
+from mynah.lm.condition import UNKNOWN, Condition, PhonemeEncoder, speaker_vectors
 from mynah.lm.config import large
 from mynah.lm.layers import rotation
 from mynah.lm.network import Cache, LMNetwork
@@ -243,6 +243,8 @@ def test_sizes_of_the_presets():
         ({"symbols": "abc"}, "symbols='abc'"),
         ({"symbols": (1,)}, "symbols="),
         ({"symbols": ("a", "b", "a")}, "symbols: a more than once"),
+        ({"speakers": ("a", "a")}, "speakers: a more than once"),
+        ({"speakers": tuple("abcdef"), "speaker_dim": 5}, "speakers: 6 voices, speaker_dim=5 is too small"),
         ({"name": ""}, "name=''"),
         ({"codec_hash": None}, "codec_hash=None"),
     ],
@@ -257,3 +259,14 @@ def test_ids():
     assert CONFIG.ids(["d", "a", "a"]) == [4, 1, 1]
     with pytest.raises(ValueError, match="'x' is no symbol of mynah-lm: it knows a b c d"):
         CONFIG.ids(["a", "x"])
+
+
+def test_voices_that_are_known_by_name():
+    config = dataclasses.replace(CONFIG, speakers=("ann", "bob"))
+    assert speaker_vectors(config, ["bob", None, "ann"]).tolist() == [
+        [0, 1, 0, 0, 0],
+        [0] * 5,
+        [1, 0, 0, 0, 0],
+    ]
+    with pytest.raises(ValueError, match="'eve' is no voice of mynah-lm: it knows ann, bob"):
+        speaker_vectors(config, ["ann", "eve"])

@@ -34,6 +34,10 @@ def batch(n_frames: tuple[int, ...] = (6, 4), ended: tuple[bool, ...] = (True, F
     return Batch(codes, list(n_frames), torch.tensor(ended), condition)
 
 
+def seeded(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
 def random_logits(pattern: str = "delay", n_frames: tuple[int, ...] = (6, 4)) -> torch.Tensor:
     steps = patterns.layout(pattern, 3, n_frames).time.shape[1]
     return torch.randn(2, steps, 3, 21, generator=torch.Generator().manual_seed(1)).requires_grad_()
@@ -106,7 +110,7 @@ def test_disturbances_need_a_generator_and_leave_the_labels():
     objective = Objective((1.0, 1.0, 1.0), token_noise=1.0, phoneme_dropout=1.0, speaker_dropout=1.0)
     a, b = Answers(random_logits()), Answers(random_logits())
     plain = objective(a, CONFIG, batch())
-    disturbed = objective(b, CONFIG, batch(), torch.Generator().manual_seed(0))
+    disturbed = objective(b, CONFIG, batch(), seeded(0, 1))
     assert torch.equal(plain.nats, disturbed.nats)
     assert not torch.equal(a.asked[0], b.asked[0])
     assert torch.equal(a.asked[0] == 20, b.asked[0] == 20)  # noise never makes or removes a "none"
@@ -116,28 +120,48 @@ def test_disturbances_need_a_generator_and_leave_the_labels():
 
 
 def test_noise_and_dropout_have_the_given_probabilities():
-    generator = torch.Generator().manual_seed(0)
-    codes = torch.full((20, 5, 100), 3)
-    noisy = with_noise(codes, 0.2, 1000, generator)
-    assert float((noisy != codes).float().mean()) == pytest.approx(0.2, abs=0.02)
+    codes, lengths = torch.full((20, 5, 100), 3), [100] * 19 + [40]
+    noisy = with_noise(codes, lengths, 0.2, 1000, seeded(*range(20)))
+    assert float((noisy[:19] != 3).float().mean()) == pytest.approx(0.2, abs=0.02)
     assert 0 <= int(noisy.min()) <= int(noisy.max()) < 1000
-    assert torch.equal(with_noise(codes, 0.0, 1000, generator), codes)
+    assert (noisy[19, :, :40] != 3).any()
+    assert (noisy[19, :, 40:] == 3).all()
+    assert (codes == 3).all()
+    assert torch.equal(with_noise(codes, lengths, 0.0, 1000, seeded(*range(20))), codes)
     condition = Condition(torch.ones(4000, 3).long(), torch.ones(4000, 3).long(), torch.ones(4000, 2))
-    dropped = with_dropout(condition, 0.15, 0.3, generator)
+    dropped = with_dropout(condition, 0.15, 0.3, seeded(*range(4000)))
     without_text, without_voice = dropped.phonemes.sum(1) == 0, dropped.speaker.sum(1) == 0
     assert float(without_text.float().mean()) == pytest.approx(0.15, abs=0.02)
     assert float(without_voice.float().mean()) == pytest.approx(0.3, abs=0.03)
     assert (dropped.phonemes[~without_text] == 1).all()
     assert torch.equal(dropped.durations, condition.durations)
-    assert with_dropout(Condition(), 0.5, 0.5, generator) == Condition()
+    assert with_dropout(Condition(), 0.5, 0.5, seeded(0)) == Condition()
 
 
-def test_the_same_generator_disturbs_alike():
+def test_an_item_is_disturbed_alike_in_any_batch():
     objective = Objective((1.0, 1.0, 1.0), token_noise=0.5, phoneme_dropout=0.5, speaker_dropout=0.5)
-    asked = []
-    for _ in range(2):
-        network = Answers(random_logits())
-        objective(network, CONFIG, batch(), torch.Generator().manual_seed(3))
-        asked.append(network.asked)
-    assert torch.equal(asked[0][0], asked[1][0])
-    assert torch.equal(asked[0][2].phonemes, asked[1][2].phonemes)
+    given, alone = batch(), batch((4,), (False,))
+    codes, condition = given.codes[1:, :, :4], Condition(*(x[1:] for x in given.condition))
+    alone = alone._replace(codes=codes, condition=condition)
+    for seed in range(8):
+        both, one = Answers(random_logits()), Answers(random_logits(n_frames=(4,))[:1])
+        objective(both, CONFIG, given, seeded(seed + 100, seed))
+        objective(one, CONFIG, alone, seeded(seed))
+        assert torch.equal(both.asked[0][1:, :, :6], one.asked[0])
+        assert torch.equal(both.asked[2].phonemes[1:], one.asked[2].phonemes)
+        assert torch.equal(both.asked[2].speaker[1:], one.asked[2].speaker)
+
+
+def test_shares_of_a_batch_add_up_to_it():
+    """Two processes with an item each, told the mean of their counts: their mean loss is the whole's."""
+    logits, given = random_logits().detach(), batch()
+    objective = Objective((3.0, 1.0, 1.0), z=0.1)
+    whole = objective(Answers(logits), CONFIG, given)
+    assert whole.learned.tolist() == [11, 10, 10]
+    parts = []
+    for b, n in enumerate(given.n_frames):
+        own = Batch(given.codes[b : b + 1, :, :n], [n], given.ended[b : b + 1], Condition())
+        answers = Answers(logits[b : b + 1, : n + 2])
+        parts.append(objective(answers, CONFIG, own, share=whole.learned / 2))
+    assert float((parts[0].total + parts[1].total) / 2) == pytest.approx(float(whole.total), rel=1e-6)
+    assert torch.allclose((parts[0].nats + parts[1].nats) / 2, whole.nats)

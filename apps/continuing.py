@@ -1,0 +1,148 @@
+"""`mynah continue`: speech that goes on from a recording, in its voice, streamed into a sound file."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..codec import Codec
+from ..data.audio import AudioReader, AudioWriter, Resampler, resample_blocks
+from ..data.errors import AudioError, MynahError
+from ..lm import LanguageModel, Sampling
+from .codecs import load
+from .coding import Codes, decode_blocks
+from .files import display_name
+from .progress import Advance
+
+LEAST_PROMPT = 1.0  # seconds
+CHUNK = 10  # frames that are decoded at a time, and leave
+SILENT = 1e-3  # a prompt whose loudest 20 ms stay below -60 dB holds no voice to go on in
+
+
+def read_prompt(source: str, codec: Codec, n_codebooks: int, most_frames: int) -> Tensor:
+    """Codes [K, P] of the last seconds of a recording, mixed to mono.
+
+    Args:
+        source: a sound file, or "-".
+        codec: what the language model speaks in.
+        n_codebooks: K, one of the codec's operating points.
+        most_frames: how many of its last frames are taken.
+
+    Raises:
+        AudioError: it cannot be read, is shorter than a second, or is silent.
+    """
+    rate, hop = codec.config.sample_rate, codec.config.hop_length
+    name = display_name(source)
+    wav, length = np.zeros((1, 0), np.float32), 0
+    with AudioReader(source) as reader:
+        mono = (block.mean(axis=0, keepdims=True) for block in reader)
+        for block in resample_blocks(mono, Resampler(reader.info.sample_rate, rate, 1)):
+            length += block.shape[1]
+            wav = np.concatenate([wav, block], axis=1)[:, -most_frames * hop :]
+    if length < LEAST_PROMPT * rate:
+        seconds = length * 100 // rate / 100
+        raise AudioError(
+            f"{name}: {seconds:.2f} s long, at least {LEAST_PROMPT:g} s are needed to go on from"
+        )
+    n_frames = wav.shape[1] // hop
+    wav = wav[:, wav.shape[1] - n_frames * hop :]
+    level = np.sqrt(np.square(wav.reshape(n_frames, hop), dtype=np.float64).mean(axis=1)).max()
+    if level < SILENT:
+        raise AudioError(f"{name}: silent, there is no voice to go on in")
+    bitrate = codec.config.bitrates[codec.rate_index(n_codebooks)]
+    codes = codec.encode(torch.from_numpy(wav)[None], rate, bitrate).codes[0]
+    return codes[:, :n_frames]  # without the frame of silence that codes the end
+
+
+def continued(
+    model: LanguageModel, prompt: Tensor, n_frames: int, at_least: int, sampling: Sampling, seed: int
+) -> Iterator[Codes]:
+    """The frames after a prompt [K, P] as they are made, [1, K, n]: up to `n_frames`.
+
+    What is longer than the model can speak at once is made in pieces, each from the end of what was said.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rate, most = model.config.frame_rate, model.config.max_frames
+    said, made = prompt[:, -(most // 2) :], 0
+    while made < n_frames:
+        now = min(n_frames - made, most - said.shape[1])
+        least = min(max(at_least - made, 0), now)
+        frames = model.continue_codes(
+            [said], now / rate, generators=[generator], least_seconds=least / rate, sampling=sampling
+        )
+        pieces = [said]
+        for piece in frames:
+            new = piece.codes[:, :, piece.valid[0]]
+            if new.shape[2]:
+                pieces.append(new[0])
+                yield new.numpy()
+        whole = torch.cat(pieces, 1)
+        done = whole.shape[1] - said.shape[1]
+        made += done
+        if done < now:  # the model has ended it
+            return
+        said = whole[:, -(most // 2) :]
+
+
+def speak_on(
+    source: str,
+    target: str,
+    model: str,
+    codec: str | None,
+    seconds: float,
+    at_least: float,
+    temperature: float,
+    seed: int,
+    force: bool,
+    advance: Advance,
+) -> float:
+    """Write the prompt, as the codec gives it back, and what the model says after it; returns the seconds of
+    that.
+
+    Args:
+        source: the prompt, or "-".
+        target: a sound file that may be written, or "-".
+        model: name or folder of the language model.
+        codec: name or folder of the codec whose codes it speaks; None for the one that it names.
+        seconds: to go on for, at most.
+        at_least: seconds before the model may end the speech.
+        temperature: of the sampling, from 0.
+        seed: the same one gives the same speech.
+        force: replace an existing file.
+        advance: told of seconds of sound that are written.
+
+    Raises:
+        MynahError: no such model or codec, or one that does not fit the other; a prompt that cannot be read
+            or is too short or silent; the output cannot be written.
+    """
+    speaker = LanguageModel.from_pretrained(model, int8=True)
+    config = speaker.config
+    coder = load(codec or config.codec)
+    speaker.check_codec(coder)
+    if config.n_codebooks not in coder.operating_points:
+        raise MynahError(
+            f"{config.name} speaks {config.n_codebooks} codes a frame, {coder.config.name} cannot"
+        )
+    prompt = read_prompt(source, coder, config.n_codebooks, config.max_frames // 2)
+    n_frames = max(1, round(seconds * config.frame_rate))
+    least = round(at_least * config.frame_rate)
+    new = 0
+
+    def all_codes() -> Iterator[Codes]:
+        nonlocal new
+        yield prompt.unsqueeze(0).numpy()
+        for codes in continued(speaker, prompt, n_frames, least, Sampling(temperature), seed):
+            new += codes.shape[2]
+            yield codes
+
+    rate = coder.config.sample_rate
+    try:
+        with AudioWriter(target, rate, 1, force=force) as writer:
+            for wav in decode_blocks(coder, all_codes(), CHUNK):
+                writer.write(np.clip(wav, -1, 1))
+                advance(wav.shape[1] / rate)
+    except BrokenPipeError:
+        name = display_name(target, output=True)
+        raise MynahError(f"{name}: closed by its reader before the end") from None
+    return new / config.frame_rate

@@ -1,0 +1,114 @@
+"""Pieces of a language model's training run: batches as tensors, a start from another model, what decays."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+
+from ..codec import checkpoint
+from ..data.errors import CheckpointError, MynahError
+from ..data.shards import Label, TokenCorpus
+from ..data.token_batches import Example
+from ..lm.condition import UNKNOWN, Condition, speaker_vectors
+from ..lm.config import LMConfig
+from ..lm.objective import Batch
+from .run_folder import write_recipe
+from .train_lm_options import LMTrainOptions, read_lm_recipe
+
+
+class Collator:
+    """Makes batches of examples, on a device.
+
+    Args:
+        config: what the model can be told: what else is known of an example is left out.
+        device: where the batch goes.
+    """
+
+    def __init__(self, config: LMConfig, device: torch.device):
+        self.config, self.device = config, device
+        self.ids = {symbol: i for i, symbol in enumerate(config.symbols, 1)}
+        self.speakers = frozenset(config.speakers)
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """One batch; phonemes and speakers are unknown ones where they are not known, never absent."""
+        device = self.device
+        codes = [torch.from_numpy(example.codes).T for example in examples]
+        phonemes, durations, speaker = None, None, None
+        if self.config.symbols:
+            ids, frames = zip(*map(self._spoken, examples), strict=True)
+            phonemes = pad_sequence(list(ids), batch_first=True, padding_value=UNKNOWN).to(device)
+            durations = pad_sequence(list(frames), batch_first=True).to(device)
+        if self.config.speaker_dim:
+            names = [e.speaker if e.speaker in self.speakers else None for e in examples]
+            speaker = speaker_vectors(self.config, names).to(device)
+        return Batch(
+            pad_sequence(codes, batch_first=True).transpose(1, 2).to(device),
+            [len(item) for item in codes],
+            torch.tensor([example.ended for example in examples], device=device),
+            Condition(phonemes, durations, speaker),
+        )
+
+    def _spoken(self, example: Example) -> tuple[torch.Tensor, torch.Tensor]:
+        if example.alignment is None:
+            return torch.tensor([UNKNOWN]), torch.tensor([example.codes.shape[1]])
+        ids = [self.ids[symbol] for symbol in example.alignment.phonemes]
+        return torch.tensor(ids), torch.from_numpy(example.alignment.durations)
+
+
+def check_told(corpus: TokenCorpus, config: LMConfig, labels: Sequence[Label]) -> None:
+    """MynahError for an aligned symbol that the model lacks, and for a voice that the recordings lack."""
+    known = frozenset(config.symbols)
+    if known:
+        for id_, alignment in corpus.alignments.items():
+            unknown = sorted(set(alignment.phonemes) - known)
+            if unknown:
+                raise MynahError(f"{corpus.folder}: {id_} is aligned with {unknown[0]!r}, not in lm.symbols")
+    absent = sorted(set(config.speakers) - {label.speaker for label in labels})
+    if absent:
+        raise MynahError(f"lm.speakers: no recordings of {', '.join(absent)} to train on")
+
+
+def start_from(network: nn.Module, config: LMConfig, folder: Path) -> list[str]:
+    """Load the weights of another model, which may be told less or more; returns the tensors that it lacks.
+
+    Raises:
+        MynahError: it is of another architecture, or speaks other codes, symbols or voices.
+    """
+    loaded, tensors = checkpoint.load_as(LMConfig, folder)
+    own = {name: getattr(config, name) for name in ("name", "dropout", "max_frames")}
+    told = ("symbols", "speakers", "phoneme_dim", "phoneme_layers", "speaker_dim")
+    if dataclasses.replace(loaded, **own, **{name: getattr(config, name) for name in told}) != config:
+        raise MynahError(f"{folder}: its architecture or its codec differs from the recipe's and the tokens'")
+    for name in ("symbols", "speakers"):
+        if getattr(loaded, name) not in ((), getattr(config, name)):
+            raise MynahError(f"{folder}: its {name} differ from the recipe's")
+    wanted = network.state_dict()
+    fits = {k: v for k, v in tensors.items() if k in wanted and wanted[k].shape == v.shape}
+    missing = sorted(set(wanted) - set(fits))
+    lost = [name for name in missing if not name.startswith("conditioner.")]
+    if lost:
+        raise CheckpointError(f"{folder}: no tensor {lost[0]} of shape {tuple(wanted[lost[0]].shape)}")
+    network.load_state_dict(fits, strict=False)
+    return missing
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict]:
+    """AdamW's groups: weights of linear layers decay; tables, gains and biases do not."""
+    decayed = {m.weight for m in network.modules() if isinstance(m, nn.Linear)}
+    rest = [p for p in network.parameters() if p not in decayed]
+    ordered = [p for p in network.parameters() if p in decayed]
+    return [{"params": ordered, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def take_up_or_start(out: Path, config: LMConfig, options: LMTrainOptions, main: bool) -> bool:
+    """Whether `out` holds a run to take up; MynahError where that is of another architecture or codec."""
+    taken_up = (out / "state.pt").exists()
+    if taken_up and read_lm_recipe(out / "recipe.json", [])[0] != config:
+        raise MynahError(f"{out}: holds a run of another architecture or codec; give another --out")
+    if main:
+        out.mkdir(parents=True, exist_ok=True)
+        write_recipe(out, lm=config, train=options)
+    return taken_up

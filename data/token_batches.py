@@ -1,0 +1,125 @@
+"""Batches of token crops as a pure function of (seed, step): a run killed anywhere resumes to the same data,
+and any number of processes sees the same batches.
+
+A recording up to the bound is taken whole, a longer one as a crop of that length. The items of a batch are of
+about the same length, so that little of it is padding.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import MynahError
+from .shards import Alignment, Label, TokenCorpus
+
+WIDTH = 1.15  # longest over shortest item of a bucket, unless more are needed to fill a batch
+
+
+class Crop(NamedTuple):
+    """Frames `start` to `stop` of a recording, and the seed of what is random about this example."""
+
+    label: Label
+    start: int
+    stop: int
+    seed: int
+
+
+class Example(NamedTuple):
+    """What is learned from: `codes` int64 [K, n]; whether the recording `ended` with them; its `speaker`, and
+    what is spoken in these frames, where known."""
+
+    codes: NDArray[np.int64]
+    ended: bool
+    speaker: str | None
+    alignment: Alignment | None
+
+
+class _Bucket(NamedTuple):
+    """Recordings of about one length: numbers, chance of each when one is drawn, items of a batch."""
+
+    members: NDArray[np.int64]
+    chance: NDArray[np.float64]
+    size: int
+
+
+class TokenBatches:
+    """Random batches, drawn uniformly over the frames of the corpora, each frame weighted by its corpus.
+
+    Args:
+        labels: the recordings to draw from.
+        bound: longest crop in frames.
+        batch_frames: frames of a batch, padding included, at the most; at least `bound`.
+        weights: weight of a frame of each corpus; 1 for those not named.
+        seed: of everything random here.
+
+    Raises:
+        MynahError: no recordings with a weight above 0.
+    """
+
+    def __init__(
+        self, labels: Sequence[Label], bound: int, batch_frames: int, weights: Mapping[str, float], seed: int
+    ):
+        assert 1 <= bound <= batch_frames
+        kept = [label for label in labels if weights.get(label.corpus, 1.0) > 0]
+        if not kept:
+            raise MynahError("no recordings to train on: their corpora have weight 0")
+        self.labels = sorted(kept, key=lambda label: min(label.frames, bound))
+        self.bound, self.seed = bound, seed
+        lengths = np.array([min(label.frames, bound) for label in self.labels])
+        mass = np.array([label.frames * weights.get(label.corpus, 1.0) for label in self.labels])
+        edges = _edges(lengths, batch_frames)
+        self.buckets: list[_Bucket] = []
+        for first, last in pairwise(edges):
+            chance = mass[first:last] / lengths[first:last]  # what is cropped to a part is drawn more often
+            size = batch_frames // int(lengths[last - 1])
+            self.buckets.append(_Bucket(np.arange(first, last), chance / chance.sum(), size))
+        self.cumulative = np.cumsum(np.add.reduceat(mass, edges[:-1]) / mass.sum())
+
+    def at(self, step: int) -> list[Crop]:
+        """The items of a step."""
+        rng = np.random.default_rng((self.seed, step))
+        which = min(int(np.searchsorted(self.cumulative, rng.random(), side="right")), len(self.buckets) - 1)
+        members, chance, size = self.buckets[which]
+        numbers = rng.choice(members, size, replace=len(members) < size, p=chance)
+        crops = []
+        for number in numbers:
+            label = self.labels[number]
+            length = min(label.frames, self.bound)
+            start = int(rng.integers(label.frames - length + 1))
+            crops.append(Crop(label, start, start + length, int(rng.integers(2**62))))
+        return crops
+
+
+def example(corpus: TokenCorpus, crop: Crop) -> Example:
+    """The codes of a crop, and what is said in it."""
+    label, start, stop, _ = crop
+    alignment = corpus.alignments.get(label.id)
+    if alignment is not None:
+        alignment = cut(alignment, start, stop)
+    codes = corpus.codes(label, start, stop)
+    return Example(codes, stop == label.frames, label.speaker, alignment)
+
+
+def cut(alignment: Alignment, start: int, stop: int) -> Alignment:
+    """What is spoken from frame `start` to `stop`: phonemes that reach into it, with what they last there."""
+    end = alignment.durations.cumsum()
+    inside = end.clip(start, stop) - (end - alignment.durations).clip(start, stop)
+    heard = inside > 0
+    symbols = tuple(symbol for symbol, kept in zip(alignment.phonemes, heard, strict=True) if kept)
+    return Alignment(symbols, inside[heard])
+
+
+def _edges(lengths: NDArray[np.int64], batch_frames: int) -> list[int]:
+    """Where the buckets of sorted lengths begin, and the end; each holds the frames of a batch, if all do."""
+    edges, frames = [0], 0
+    for i, length in enumerate(lengths):
+        if frames >= batch_frames and length > WIDTH * lengths[edges[-1]]:
+            edges.append(i)
+            frames = 0
+        frames += int(length)
+    if frames < batch_frames and len(edges) > 1:
+        edges.pop()
+    return [*edges, len(lengths)]

@@ -1,0 +1,153 @@
+"""`mynah tokenize`: the codes that `Codec.encode` gives, in shards; stopped and killed it goes on."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mynah.apps import tokenizing
+from mynah.codec import Codec
+from mynah.data import audio, shards
+from mynah.data.shards import TokenCorpus
+
+
+@pytest.fixture
+def data(tmp_path, speech):
+    """Two corpora with manifests: three recordings at several rates and channels, and one of noise."""
+    folder = tmp_path / "speech"
+    sounds = {
+        "own/a": (
+            speech[None, :20000],
+            16000,
+            "train",
+            {"speaker": "s1", "language": "en", "text": "Hello."},
+        ),
+        "own/b": (np.stack([speech[:9000], 0 * speech[:9000]]), 16000, "val", {"speaker": "s2"}),
+        "own/c": (audio.resample(speech[None, :8000], 16000, 22050), 22050, "test", {}),
+        "noise/d": (speech[None, :8000], 16000, "train", {}),
+    }
+    for name, (wav, rate, split, more) in sounds.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        audio.save(folder / f"{name}.wav", wav, rate)
+        line = {"id": name, "audio": f"{name}.wav", "split": split, "seconds": wav.shape[1] / rate} | more
+        with open(folder / name.split("/")[0] / "manifest.jsonl", "a") as f:
+            f.write(json.dumps(line) + "\n")
+    return folder
+
+
+def test_a_folder_of_speech(mynah, data, tmp_path, tiny, tiny_folder):
+    out = tmp_path / "tokens"
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--bitrate", 1.5, "--exclude", "noise")
+    result = mynah(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    corpus = TokenCorpus(out, tiny.weights_hash)
+    assert (corpus.info.codec, corpus.info.n_codebooks, corpus.info.codebook_size) == ("tiny", 3, 1024)
+    labels = {label.id: label for label in corpus.labels}
+    assert set(labels) == {"own/a", "own/b", "own/c"}
+    assert labels["own/a"][:6] == ("own/a", "own", "train", "s1", "en", "Hello.")
+    assert labels["own/b"][2:6] == ("val", "s2", None, None)
+    for name, label in labels.items():
+        sound = audio.load(data / f"{name}.wav")
+        mono = torch.from_numpy(sound.wav.mean(0))[None, None]
+        expected = tiny.encode(mono, sound.sample_rate, 1.5).codes[0]
+        assert torch.equal(torch.from_numpy(corpus.codes(label)), expected), name
+
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    result = mynah(*arguments)
+    assert "3 of 3 recordings are there already" in result.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_what_cannot_be_read_is_listed_and_tried_again(mynah, data, tmp_path, tiny_folder):
+    path, out = data / "own" / "c.wav", tmp_path / "tokens"
+    good = path.read_bytes()
+    path.write_bytes(b"RIFF and no more")
+    result = mynah("tokenize", data, out, "--codec", tiny_folder)
+    assert result.returncode == 0
+    assert f"left out as not readable: 1, listed in {out / 'errors.jsonl'}" in result.stderr
+    (line,) = map(json.loads, (out / "errors.jsonl").read_text().splitlines())
+    assert line["id"] == "own/c"
+    assert "c.wav" in line["error"]
+    path.write_bytes(good)
+    assert mynah("tokenize", data, out, "--codec", tiny_folder).returncode == 0
+    assert not (out / "errors.jsonl").exists()
+    assert {label.id for label in TokenCorpus(out).labels} == {"own/a", "own/b", "own/c", "noise/d"}
+
+
+def test_stopped_it_keeps_what_is_finished(data, tmp_path, tiny_folder, monkeypatch):
+    real, done = tokenizing.codes_of, []
+
+    def press(codec: Codec, path, n_codebooks):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(path)
+        return real(codec, path, n_codebooks)
+
+    arguments = (data, tmp_path / "tokens", str(tiny_folder), 3.0, [], lambda _: None)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tokenizing, "codes_of", press)
+        tokenizing.tokenize(*arguments)
+    assert len(TokenCorpus(tmp_path / "tokens").labels) == 2
+    tokenizing.tokenize(*arguments)
+    tokenizing.tokenize(data, tmp_path / "whole", *arguments[2:])
+    stopped, whole = TokenCorpus(tmp_path / "tokens"), TokenCorpus(tmp_path / "whole")
+    assert [label.id for label in stopped.labels] == [label.id for label in whole.labels]
+    for one, other in zip(stopped.labels, whole.labels):
+        assert np.array_equal(stopped.codes(one), whole.codes(other))
+
+
+def test_killed_at_a_random_moment_it_goes_on(data, tmp_path, tiny_folder, mynah, monkeypatch):
+    """A process of its own, which writes a shard for each recording."""
+    out, delay = tmp_path / "tokens", 0.1 * random.random()
+    program = (
+        "import sys; from mynah.data import shards; shards.SHARD_FRAMES = 1\n"
+        "from mynah.apps.cli import run; run(sys.argv[1:])"
+    )
+    arguments = ["tokenize", str(data), str(out), "--codec", str(tiny_folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "00000.npy").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = sorted(path.name for path in out.glob("*.jsonl"))
+    print(f"killed {delay:.3f} s after the first shard, {len(kept)} are whole")
+    monkeypatch.setattr(shards, "SHARD_FRAMES", 1)
+    assert mynah(*arguments).returncode == 0
+    mynah("tokenize", data, tmp_path / "whole", "--codec", tiny_folder)
+    one, other = TokenCorpus(out), TokenCorpus(tmp_path / "whole")
+    assert one.labels == other.labels
+    assert all(np.array_equal(one.codes(label), other.codes(label)) for label in one.labels)
+
+
+def test_errors_are_one_line_and_exit_with_2(mynah, data, tmp_path, tiny_folder, other_codec):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    assert mynah("tokenize", data, tmp_path / "tokens", "--codec", tiny_folder).returncode == 0
+    for arguments, named in (
+        ((tmp_path / "nowhere", tmp_path / "out", "--codec", tiny_folder), "nowhere: no such folder"),
+        ((tmp_path / "empty", tmp_path / "out", "--codec", tiny_folder), "empty: no recordings"),
+        ((data, tmp_path / "out", "--codec", "nobody"), "'nobody' is neither a shipped codec"),
+        ((data, tmp_path / "out", "--codec", tiny_folder, "--bitrate", 4), "bitrate 4 kbit/s is not offered"),
+        ((data, tmp_path / "file", "--codec", tiny_folder), "file: File exists"),
+        ((data, tmp_path / "tokens", "--codec", other_codec), "holds 6 codes a frame of tiny"),
+        ((data, tmp_path / "tokens", "--codec", tiny_folder, "--bitrate", 6), "holds 6 codes a frame"),
+    ):
+        result = mynah("tokenize", *arguments)
+        assert result.returncode == 2
+        assert named in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from ..data import spectrogram
@@ -80,3 +81,12 @@ def plot_progress(out: Path) -> None:
         name, _, bitrate = key.rpartition("_")
         panels.setdefault(name if bitrate[:1].isdigit() else key, []).append(key)
     spectrogram.plot_curves(out / "progress.jsonl", out / "progress.png", *panels.values())
+
+
+def leave(accelerator: Accelerator) -> None:
+    """Every process's last call: all wait for the last one.
+
+    Without it, one takes the group down while a thread of gloo still holds a tensor, and hangs for good.
+    """
+    accelerator.wait_for_everyone()
+    accelerator.end_training()

@@ -29,7 +29,7 @@ from ..codec.objective import Adversarial, Reconstruction
 from ..data.corpus import CropSampler, PackedCorpus
 from ..data.crops import Crops
 from ..data.errors import MynahError
-from .run_folder import Average, cut_log, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, plot_progress, write_recipe
 from .train_evaluate import Validation
 from .train_options import TrainOptions
 from .train_parts import Rank, check_continues, collate, leave_interrupt, start_codebooks
@@ -222,7 +222,5 @@ def train(
             reports = []
         if stopping:
             break
-    # Without it, a process could take the group down while a thread of gloo still holds a tensor: a deadlock.
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
+    leave(accelerator)
     return step

@@ -25,7 +25,7 @@ from ..lm import checkpoint
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
 from ..lm.objective import Objective
-from .run_folder import Average, cut_log, plot_progress
+from .run_folder import Average, cut_log, leave, plot_progress
 from .train_lm_evaluate import LMValidation, by_stream
 from .train_lm_options import LMTrainOptions, frames_of
 from .train_lm_parts import Collator, check_told, parameter_groups, start_from, take_up_or_start
@@ -170,5 +170,5 @@ def train(
             losses, norms, frames = [], [], 0
         if stopping:
             break
-    accelerator.end_training()
+    leave(accelerator)
     return step

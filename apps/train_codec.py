@@ -29,18 +29,10 @@ from ..codec.objective import Adversarial, Reconstruction
 from ..data.corpus import CropSampler, PackedCorpus
 from ..data.crops import Crops
 from ..data.errors import MynahError
-from .train_evaluate import Validation, plot_progress
+from .run_folder import Average, cut_log, plot_progress, write_recipe
+from .train_evaluate import Validation
 from .train_options import TrainOptions
-from .train_parts import (
-    Average,
-    Rank,
-    check_continues,
-    collate,
-    cut_log,
-    leave_interrupt,
-    start_codebooks,
-    write_recipe,
-)
+from .train_parts import Rank, check_continues, collate, leave_interrupt, start_codebooks
 
 TIMED_STEPS = 20  # after so many the duration of the run is told
 
@@ -155,7 +147,7 @@ def train(
 
     if main:
         out.mkdir(parents=True, exist_ok=True)
-        write_recipe(out, config, options)
+        write_recipe(out, codec=config, train=options)
     loader: DataLoader = DataLoader(
         crops,  # type: ignore[arg-type]
         batch_sampler=Rank(options, accelerator, step),

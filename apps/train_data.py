@@ -7,14 +7,12 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +21,9 @@ from tqdm import tqdm
 from ..data import audio
 from ..data.corpus import PackedCorpus, index_of, open_packed, pack
 from ..data.errors import MynahError
-from ..data.manifest import Recording, assign_splits, read_manifest
+from ..data.manifest import Recording
+from .recordings import group_of, recordings_in
+from .run_folder import Interrupt
 from .train_options import TrainOptions, read_recipe
 
 SAMPLE_RATE = 16000
@@ -36,23 +36,6 @@ class Corpora(NamedTuple):
 
     train: PackedCorpus
     val: PackedCorpus
-
-
-class Interrupt:
-    """Between enter and exit, the first Ctrl-C only sets `seen`; the next one interrupts as usual."""
-
-    seen = False
-
-    def __enter__(self) -> "Interrupt":
-        self.previous = signal.signal(signal.SIGINT, self.note)
-        return self
-
-    def note(self, _signal: int, _frame: FrameType | None) -> None:
-        self.seen = True
-        signal.signal(signal.SIGINT, self.previous)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self.previous)
 
 
 def train_codec(
@@ -108,12 +91,7 @@ def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> C
     Raises:
         MynahError: no recordings to train or validate on, or no room for the cache.
     """
-    recordings = read_manifest(data, unreadable_as_empty=True)
-    groups = [group_of(r.path) for r in recordings]
-    absent = sorted(set(excluded) - set(groups))
-    if absent:
-        say(f"--exclude: no {', '.join(absent)} in {data}")
-    kept = with_validation([r for r, g in zip(recordings, groups, strict=True) if g not in excluded])
+    kept = recordings_in(data, excluded, say)
     folder = cache_folder() / f"codec-{fingerprint(kept)}"
     corpora = []
     for split in ("train", "val"):
@@ -130,24 +108,6 @@ def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> C
         count = len((folder / UNREADABLE).read_text().splitlines())
         say(f"left out as not readable: {count}, listed in {folder / UNREADABLE}")
     return Corpora(*corpora)
-
-
-def with_validation(recordings: list[Recording]) -> list[Recording]:
-    """The recordings, some speakers of `train` held out as `val` where there is no `val` yet."""
-    if any(r.split == "val" for r in recordings):
-        return recordings
-    drawn = {r.id: r.split for r in assign_splits(r for r in recordings if r.split == "train")}
-    return [replace(r, split="val") if drawn.get(r.id) == "val" else r for r in recordings]
-
-
-def group_of(path: Path) -> str:
-    """The name of the folder above `path` that holds a manifest; "all" in layouts without one."""
-    return next((p.name for p in path.parents if _holds_manifest(p)), "all")
-
-
-@cache
-def _holds_manifest(folder: Path) -> bool:
-    return (folder / "manifest.jsonl").is_file()
 
 
 def cache_folder() -> Path:

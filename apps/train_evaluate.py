@@ -1,7 +1,6 @@
 """Validation during training: fixed clips, coded at every offered bitrate, scored, kept as audio and
 pictures."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,6 @@ from ..codec.network import CodecNetwork
 from ..data import metrics, spectrogram
 from ..data.corpus import PackedCorpus
 from ..data.errors import MynahError
-
-
-def plot_progress(out: Path) -> None:
-    """Draw `progress.png` from `progress.jsonl`: a panel for each loss, and for each score over the
-    bitrates."""
-    keys: dict[str, None] = {}
-    for text in (out / "progress.jsonl").read_text().splitlines():
-        keys |= dict.fromkeys(k for k, v in json.loads(text).items() if isinstance(v, float))
-    panels: dict[str, list[str]] = {}
-    for key in keys:
-        name, _, bitrate = key.rpartition("_")
-        panels.setdefault(name if bitrate[:1].isdigit() else key, []).append(key)
-    spectrogram.plot_curves(out / "progress.jsonl", out / "progress.png", *panels.values())
 
 
 @torch.inference_mode()

@@ -1,14 +1,11 @@
 """Options of a codec training run: a recipe file holds `codec` (the architecture) and `train` (these)."""
 
-import dataclasses
-import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..codec.config import CodecConfig
 from ..data.errors import MynahError
+from .recipe import check_types, known_options, read_sections, schedule
 
 _SPECTRAL = ("mel", "perceptual", "complex")
 LOSSES = {"reconstruction": _SPECTRAL, "adversarial": (*_SPECTRAL, "adversarial", "features")}
@@ -67,8 +64,7 @@ class TrainOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            _check_type(f.name, getattr(self, f.name), f.type)
+        check_types(self)
         for name in ("rate_weights", "complex_weights", "latent_noise"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.stage not in LOSSES:
@@ -99,39 +95,7 @@ class TrainOptions:
 
     def learning_rate(self, step: int) -> float:
         """Warm-up, constant, linear decay."""
-        left = (self.steps - step) / max(self.decay * self.steps, 1)
-        return self.lr * min(1.0, (step + 1) / max(self.warmup, 1), max(left, 0.0))
-
-
-def _check_type(name: str, value: Any, expected: Any) -> None:
-    """MynahError unless a value read from JSON is of an option's type; whole numbers pass as floats."""
-    if expected == tuple[float, ...]:
-        good = isinstance(value, list | tuple) and all(_is_number(v) for v in value)
-        wanted = "a list of numbers"
-    elif expected == dict[str, float]:
-        good = isinstance(value, dict) and all(_is_number(v) for v in value.values())
-        wanted = "an object of numbers"
-    elif expected is float:
-        good, wanted = _is_number(value), "a number"
-    else:
-        good = type(value) is expected
-        wanted = {int: "a whole number", bool: "true or false", str: "a text"}[expected]
-    if not good:
-        raise MynahError(f"{name}={value!r}: {wanted} is expected")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _checked(cls: type, values: Any, where: str) -> dict:
-    if not isinstance(values, dict):
-        raise MynahError(f"{where}: a JSON object is expected")
-    known = [f.name for f in dataclasses.fields(cls)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise MynahError(f"{where}: unknown options {', '.join(unknown)}; known are {', '.join(known)}")
-    return values
+        return self.lr * schedule(step, self.steps, self.warmup, self.decay)
 
 
 def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOptions]:
@@ -140,28 +104,9 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
     Raises:
         MynahError: not a recipe, an unknown option, or a value out of range; one line that names it.
     """
-    try:
-        recipe = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise MynahError(f"{path}: not a readable recipe ({error})") from None
-    if not isinstance(recipe, dict):
-        raise MynahError(f"{path}: not a readable recipe (a JSON object is expected)")
-    unknown = set(recipe) - {"codec", "train"}
-    if unknown:
-        raise MynahError(f"{path}: unknown sections {sorted(unknown)}; a recipe has codec and train")
-    for override in overrides:
-        key, _, value = override.partition("=")
-        section, _, name = key.partition(".")
-        if section not in ("codec", "train") or not name or not value:
-            raise MynahError(f"--set {override}: expected train.NAME=VALUE or codec.NAME=VALUE")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        if isinstance(recipe.setdefault(section, {}), dict):
-            recipe[section][name] = parsed
-    codec = CodecConfig(**_checked(CodecConfig, recipe.get("codec", {}), f"{path} (codec)"))
-    train = TrainOptions(**_checked(TrainOptions, recipe.get("train", {}), f"{path} (train)"))
+    recipe = read_sections(path, ("codec", "train"), overrides)
+    codec = CodecConfig(**known_options(CodecConfig, recipe["codec"], f"{path} (codec)"))
+    train = TrainOptions(**known_options(TrainOptions, recipe["train"], f"{path} (train)"))
     allowed = [len(codec.bitrates) + i for i in range(2 if train.stage == "reconstruction" else 1)]
     if len(train.rate_weights) not in allowed:
         raise MynahError(

@@ -1,9 +1,5 @@
-"""Pieces of a training run: who trains on which examples, averaged weights, the quantizer's start, the run's
-files."""
+"""Pieces of a codec's training run: who trains on which examples, the quantizer's start."""
 
-import dataclasses
-import json
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,24 +44,6 @@ def collate(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor | None]:
     return torch.from_numpy(np.stack([c.wav for c in crops])), torch.tensor([c.rate for c in crops]), noise
 
 
-class Average:
-    """Exponential moving average of parameters; buffers are copied."""
-
-    def __init__(self, network: CodecNetwork, decay: float):
-        self.decay = decay
-        self.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: CodecNetwork, step: int) -> None:
-        """Follow the network; early steps are followed more closely."""
-        decay = min(self.decay, (step + 1) / (step + 10))
-        parameters = dict(network.named_parameters())
-        torch._foreach_lerp_([self.tensors[k] for k in parameters], list(parameters.values()), 1 - decay)
-        for key, value in network.named_buffers():
-            if key in self.tensors:
-                self.tensors[key].copy_(value)
-
-
 def start_codebooks(network: CodecNetwork, crops: Crops, first: int, device: torch.device, seed: int) -> None:
     """K-means of the quantizer on the latents of fresh crops; every process computes the same."""
     latents, index, count = [], first, 0
@@ -84,26 +62,6 @@ def check_continues(out: Path, config: CodecConfig, options: TrainOptions) -> No
     earlier, earlier_options = read_recipe(out / "recipe.json", [])
     if earlier != config or earlier_options.stage != options.stage:
         raise MynahError(f"{out}: holds a run of another architecture or stage; give another --out")
-
-
-def write_recipe(out: Path, config: CodecConfig, options: TrainOptions) -> None:
-    """`recipe.json`: what this run was started with."""
-    recipe = {"codec": dataclasses.asdict(config), "train": dataclasses.asdict(options)}
-    _replace(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
-
-
-def cut_log(progress: Path, step: int) -> None:
-    """Take back the lines after `step`, which a resumed run writes again, and one that a kill cut short."""
-    lines = progress.read_text().splitlines(keepends=True) if progress.exists() else []
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    if kept != lines:
-        _replace(progress, "".join(kept))
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def leave_interrupt(_worker: int) -> None:

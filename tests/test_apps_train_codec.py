@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 pytest.importorskip("accelerate")
 
 from mynah.apps import train_codec, train_parts
+from mynah.apps.run_folder import write_recipe
 from mynah.apps.train_evaluate import Validation
 from mynah.apps.train_options import TrainOptions, read_recipe
 from mynah.codec import Codec
@@ -397,7 +398,7 @@ def test_overrides_and_round_trip(tmp_path):
     codec, train = read_recipe(path, overrides)
     assert (codec.name, codec.kernel, train.steps, train.lr) == ("y", 5, 2000, 0.01)
     assert train.corpus_weights == {"a": 2}
-    train_parts.write_recipe(tmp_path, codec, train)
+    write_recipe(tmp_path, codec=codec, train=train)
     assert read_recipe(tmp_path / "recipe.json", []) == (codec, train)
 
 

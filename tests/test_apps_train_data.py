@@ -1,5 +1,6 @@
 """`mynah train codec`: from a folder of speech to a run, its cache, and Ctrl-C."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,9 +13,12 @@ import torch
 pytest.importorskip("accelerate")
 
 from mynah.apps import train_data, train_parts
+from mynah.apps.recordings import with_validation
+from mynah.apps.run_folder import Interrupt
 from mynah.codec import Codec
 from mynah.data import audio
 from mynah.data.errors import AudioError, MynahError
+from mynah.data.manifest import read_manifest
 
 RECIPE = {
     "codec": {
@@ -142,10 +146,10 @@ def test_groups_are_the_folders_of_manifests_and_can_be_left_out(tmp_path, speec
 
 
 def test_speakers_are_held_out_only_where_there_is_no_val(data):
-    recordings = train_data.read_manifest(data)
-    assert train_data.with_validation(recordings) == recordings
-    train = [train_data.replace(r, split="train") for r in recordings]
-    assert {r.split for r in train_data.with_validation(train)} == {"train", "val"}
+    recordings = read_manifest(data)
+    assert with_validation(recordings) == recordings
+    train = [dataclasses.replace(r, split="train") for r in recordings]
+    assert {r.split for r in with_validation(train)} == {"train", "val"}
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(recipe, data, tmp_path, monkeypatch):
@@ -166,7 +170,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(recipe, data, tmp_path, monke
 
 
 def test_a_second_ctrl_c_stops_at_once():
-    with pytest.raises(KeyboardInterrupt), train_data.Interrupt() as interrupt:
+    with pytest.raises(KeyboardInterrupt), Interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupt.seen
         os.kill(os.getpid(), signal.SIGINT)
@@ -205,4 +209,4 @@ def test_nothing_readable(tmp_path, data):
     with pytest.raises(MynahError, match=r"none of the .* recordings could be read"):
         train_data.packed(data, [], train_data._nothing)
     with pytest.raises(AudioError):
-        train_data.read_manifest(data)
+        read_manifest(data)

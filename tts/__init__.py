@@ -1,0 +1,5 @@
+"""Text to speech: how long each phoneme lasts, in whose voice, and the synthesis itself."""
+
+from .durations import Durations
+
+__all__ = ["Durations"]

@@ -37,7 +37,7 @@ def line(**changes) -> dict:
 
 @pytest.fixture
 def alignments(tmp_path):
-    """A list of 40 recordings: vowels last 10 frames, consonants 4, a comma 8, and there are no other pauses."""
+    """A list of 40 recordings: vowels last 10 frames, consonants 4, a comma 8."""
     rng = np.random.default_rng(0)
     lasts = {",": 8, " ": 0, "æ": 10, "u": 10, "k": 4, "t": 4, "s": 4}
     lines = []

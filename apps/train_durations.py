@@ -26,6 +26,7 @@ from ..tts.duration_network import (
     DurationNetwork,
     duration_loss,
     limits_of,
+    stand_ins_of,
 )
 from ..tts.durations import PAUSES, Durations
 from .run_folder import Average, cut_log, plot_progress, write_recipe
@@ -62,9 +63,9 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
     network = DurationNetwork(config)
-    network.limits.copy_(
-        limits_of([e.ids for e in examples], [e.durations for e in examples], len(config.symbols))
-    )
+    network.stand_ins.copy_(stand_ins_of([e.ids for e in examples], config.symbols))
+    taken_for = [network.stand_ins[e.ids].numpy() for e in examples]
+    network.limits.copy_(limits_of(taken_for, [e.durations for e in examples], len(config.symbols)))
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=options.weight_decay)
     average = Average(network, options.ema)

@@ -22,7 +22,8 @@ from ..data.text import PAD, SYMBOLS
 UNKNOWN_SPEAKER = 0
 PADDING = -1  # duration of what fills a batch
 PERCENTILES = (1, 99)
-LEAST_EXAMPLES = 20  # a symbol that was heard less often gets the limits of all together
+LEAST_EXAMPLES = 20  # a symbol that was heard less often is taken for one like it
+_LIKE = {"?": ".", "!": ".", "…": ".", ";": ",", ":": ",", "—": ",", "ʌ": "ə", "ɝ": "ɚ"}
 LENGTH_WEIGHT = 1.0
 
 
@@ -117,9 +118,12 @@ class DurationNetwork(nn.Module):
 
     Attributes:
         limits: float [symbols + 1, 2], the least and the most frames of every symbol that lasts.
+        stand_ins: int64 [symbols + 1], the id that each id is taken for: another one for symbols that were
+            hardly ever heard in training, as `stand_ins_of` finds them.
     """
 
     limits: Tensor
+    stand_ins: Tensor
 
     def __init__(self, config: DurationConfig):
         super().__init__()
@@ -130,11 +134,12 @@ class DurationNetwork(nn.Module):
         self.norm = nn.LayerNorm(c.dim)
         self.output = nn.Linear(c.dim, 2)
         self.register_buffer("limits", torch.tensor([1.0, 100.0]).repeat(len(c.symbols) + 1, 1))
+        self.register_buffer("stand_ins", torch.arange(len(c.symbols) + 1))
 
     def forward(self, ids: Tensor, speaker: Tensor) -> Prediction:
         """Ids [B, P], 0 for padding, and of the speakers [B]."""
         inside = (ids > 0).unsqueeze(2)
-        x = self.symbols(ids) + self.speakers(speaker).unsqueeze(1)
+        x = self.symbols(self.stand_ins[ids]) + self.speakers(speaker).unsqueeze(1)
         for block in self.blocks:
             x = block(x, inside)
         log_frames, lasts = self.output(self.norm(x)).unbind(-1)
@@ -171,6 +176,26 @@ def duration_loss(prediction: Prediction, durations: Tensor) -> DurationLoss:
     own = (log_frames.masked_fill(~real, 0).clamp_max(10).exp() * real).sum(1)
     length = (own / (durations * real).sum(1)).log().square().mean()
     return DurationLoss(frames + pauses + LENGTH_WEIGHT * length, frames, pauses, length)
+
+
+def stand_ins_of(ids: Sequence[np.ndarray], symbols: Sequence[str]) -> Tensor:
+    """`DurationNetwork.stand_ins` of examples: for a symbol with fewer than `LEAST_EXAMPLES`, the most
+    frequent one that is like it: a mark that ends, or divides, a sentence too, or the vowel with another
+    stress."""
+    count = np.bincount(np.concatenate(ids), minlength=len(symbols) + 1)
+    stand_ins = np.arange(len(symbols) + 1)
+    kinds = [_kind(symbol) for symbol in symbols]
+    for i, kind in enumerate(kinds, 1):
+        if count[i] < LEAST_EXAMPLES:
+            stand_ins[i] = max(
+                (j for j, k in enumerate(kinds, 1) if k == kind), key=lambda j: (count[j], j == i)
+            )
+    return torch.from_numpy(stand_ins)
+
+
+def _kind(symbol: str) -> str:
+    sound = symbol.lstrip("ˈˌ")
+    return _LIKE.get(sound, sound)
 
 
 def limits_of(ids: Sequence[np.ndarray], durations: Sequence[np.ndarray], n_symbols: int) -> Tensor:

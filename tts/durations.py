@@ -56,7 +56,7 @@ class Durations:
         ids = torch.tensor([self.config.ids(phonemes)])
         with torch.inference_mode():
             log_frames, lasts = self.network(ids, torch.tensor([self.config.speaker_id(speaker)]))
-        limits = self.network.limits[ids[0]]
+        limits = self.network.limits[self.network.stand_ins[ids[0]]]
         frames = log_frames[0].exp().clamp(limits[:, 0], limits[:, 1])
         silent = torch.tensor([symbol in PAUSES for symbol in phonemes]) & (lasts[0] < 0)
         return frames.masked_fill(silent, 0).tolist()

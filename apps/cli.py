@@ -12,6 +12,7 @@ import typer
 from ..data.errors import MynahError
 from . import evaluate as evaluate_options
 from . import train as train_options
+from . import voices as voice_options
 
 OK, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 
@@ -277,6 +278,49 @@ def tokenize(
     return OK
 
 
+@verb
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="English, or - for standard input.")],
+    target: Annotated[
+        str, typer.Option("-o", "--output", metavar="OUT", help="A sound file, or - for standard output.")
+    ] = "-",
+    voice: Annotated[
+        str | None,
+        typer.Option(help="Name or file; mynah voice list tells which there are.", show_default=False),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
+    guidance: Annotated[
+        float, typer.Option(help="Above 1, sounds are more distinct, and take twice as long to make.")
+    ] = 1.0,
+    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.8,
+    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
+    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
+    codec: Annotated[
+        str | None,
+        typer.Option(help="Name or folder; by default the one the language model names.", show_default=False),
+    ] = None,
+    force: Force = False,
+) -> int:
+    """Speak a text of any length, streamed into a sound file that is marked as generated."""
+    from ..lm import Sampling
+    from .say import Say
+
+    try:
+        sampling = Sampling(temperature=temperature, top_p=top_p)
+    except ValueError as error:
+        raise MynahError(f"--{str(error).replace('_', '-', 1)}") from None
+    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
+
+
+voice = typer.Typer(help="The voices that mynah say speaks in.", no_args_is_help=True)
+voice.command("list")(guarded(voice_options.list_voices))
+voice.command("add")(guarded(voice_options.add))
+voice.command("remove")(guarded(voice_options.remove))
+voice.command("show")(guarded(voice_options.show))
+app.add_typer(voice, name="voice")
+
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")
@@ -284,6 +328,7 @@ app.add_typer(evaluate, name="evaluate")
 train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=True)
 train.command("codec")(guarded(train_options.codec))
 train.command("lm")(guarded(train_options.lm))
+train.command("durations")(guarded(train_options.durations))
 train.command("tables")(guarded(train_options.tables))
 app.add_typer(train, name="train")
 

@@ -70,6 +70,30 @@ def lm(
     return OK if train_lm(recipe, data, out, init, codec, settings or []) else INTERRUPTED
 
 
+def durations(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/durations-16k.json.")],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="JSONL", help="A line a recording: split, speaker, phonemes, durations."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Train a duration model on alignments, or take up the run in --out. Ctrl-C saves it."""
+    from .train_durations_data import train_durations
+
+    out = Path("out") / recipe.stem if out is None else out
+    return OK if train_durations(recipe, data, out, settings or []) else INTERRUPTED
+
+
 def tables(
     codec: Annotated[Path, typer.Argument(metavar="DIR", help="A trained codec's folder.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Speech to count codes on, as for training.")],

@@ -151,15 +151,21 @@ def _decode(raw: bytes, subtype: str) -> Samples:
         return np.frombuffer(raw, "<f4" if subtype == "FLOAT" else "<f8").astype(np.float32)
 
 
-def wav_header(sample_rate: int, channels: int, subtype: str, length: int | None) -> bytes:
-    """Return the 44 bytes that start a WAV stream; `length` None: sizes 0xFFFFFFFF, "until the end"."""
+def wav_header(
+    sample_rate: int, channels: int, subtype: str, length: int | None, comment: str | None = None
+) -> bytes:
+    """Return the bytes that start a WAV stream: 44, and the comment's where there is one.
+
+    With `length` None the sizes are 0xFFFFFFFF, "until the end".
+    """
     code, bits = _CODES[subtype]
     frame_bytes = channels * bits // 8
+    about = _comment_chunk(comment) if comment is not None else b""
     size = None if length is None else length * frame_bytes
-    if size is None or size + 36 > _MAX_UNSIZED:
+    if size is None or size + len(about) + 36 > _MAX_UNSIZED:
         size_field, riff_field = _MAX_UNSIZED, _MAX_UNSIZED
     else:
-        size_field, riff_field = size, size + size % 2 + 36
+        size_field, riff_field = size, size + size % 2 + len(about) + 36
     fmt = struct.pack("<HHIIHH", code, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, bits)
     return (
         b"RIFF"
@@ -167,8 +173,16 @@ def wav_header(sample_rate: int, channels: int, subtype: str, length: int | None
         + b"WAVEfmt "
         + struct.pack("<I", 16)
         + fmt
+        + about
         + (b"data" + struct.pack("<I", size_field))
     )
+
+
+def _comment_chunk(comment: str) -> bytes:
+    """The chunk LIST, of the kind INFO, with the text as ICMT, zero-terminated and padded to even bytes."""
+    text = comment.encode() + b"\0"
+    entry = b"ICMT" + struct.pack("<I", len(text)) + text + b"\0" * (len(text) % 2)
+    return b"LIST" + struct.pack("<I", len(entry) + 4) + b"INFO" + entry
 
 
 def wav_bytes(samples: np.ndarray, subtype: str) -> bytes:

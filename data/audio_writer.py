@@ -60,6 +60,7 @@ class AudioWriter:
         force: replace an existing file.
         length: samples per channel that will be written, where known: standard output then gets a header with
             exact sizes instead of "until the end", and writing another number is an error.
+        comment: text that is kept in the file, where the format has a place for it (.au and .w64 have none).
 
     Attributes:
         name: the path as messages give it ("standard output" for "-").
@@ -81,6 +82,7 @@ class AudioWriter:
         subtype: str | None = None,
         force: bool = False,
         length: int | None = None,
+        comment: str | None = None,
     ) -> None:
         self.name = "standard output" if str(path) == "-" else str(path)
         self.clipped = 0
@@ -96,9 +98,9 @@ class AudioWriter:
         self._limit: int | None = None
         if str(path) == "-":
             self._subtype = self._check_subtype(subtype, "PCM_16", PIPE_SUBTYPES)
-            self._open_pipe(sample_rate)
+            self._open_pipe(sample_rate, comment)
         else:
-            self._open_file(Path(path), sample_rate, subtype)
+            self._open_file(Path(path), sample_rate, subtype, comment)
 
     def __enter__(self) -> Self:
         return self
@@ -168,16 +170,16 @@ class AudioWriter:
             raise AudioError(f"{self.name}: subtype {chosen!r} is not one of {', '.join(allowed)}")
         return chosen
 
-    def _open_pipe(self, sample_rate: int) -> None:
+    def _open_pipe(self, sample_rate: int, comment: str | None) -> None:
         if sys.stdout is None or sys.stdout.isatty():
             raise AudioError("standard output: sound is not written to a terminal, pipe it or name a file")
         self._pipe = sys.stdout.buffer
         try:
-            self._pipe.write(wav_header(sample_rate, self._channels, self._subtype, self._promised))
+            self._pipe.write(wav_header(sample_rate, self._channels, self._subtype, self._promised, comment))
         except OSError as error:
             raise _clear(error, self.name) from error
 
-    def _open_file(self, target: Path, sample_rate: int, subtype: str | None) -> None:
+    def _open_file(self, target: Path, sample_rate: int, subtype: str | None, comment: str | None) -> None:
         suffix = target.suffix.lower()
         if suffix not in FORMATS:
             raise AudioError(f"{self.name}: suffix {suffix!r} is not one of {', '.join(FORMATS)}")
@@ -204,6 +206,9 @@ class AudioWriter:
             self._file = soundfile.SoundFile(
                 str(partial), "w", sample_rate, self._channels, self._subtype, format=container
             )
+            if comment is not None:
+                with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
+                    self._file.comment = comment
         except soundfile.LibsndfileError as error:
             self.discard()
             kind = f"{container}/{self._subtype} at {sample_rate} Hz with {self._channels} channels"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -59,6 +60,53 @@ def tiny_folder(tmp_path_factory) -> Path:
 def tiny(tiny_folder) -> Codec:
     """The codec of `tiny_folder`."""
     return Codec.from_pretrained(tiny_folder)
+
+
+class Speaking(NamedTuple):
+    """Folders of a language model and a duration model for `tiny`, and the file of a voice for both."""
+
+    lm: Path
+    durations: Path
+    voice: Path
+
+
+@pytest.fixture(scope="session")
+def speaking(tmp_path_factory, tiny) -> Speaking:
+    """Untrained models that speak any text, a frame to four a phoneme."""
+    from mynah.data.text import PAD, SYMBOLS
+    from mynah.lm import LMConfig
+    from mynah.lm.network import LMNetwork
+    from mynah.tts import Voice
+    from mynah.tts.duration_network import DurationConfig, DurationNetwork
+
+    folder = tmp_path_factory.mktemp("speaking")
+    torch.manual_seed(0)
+    lm = LMNetwork(
+        LMConfig(
+            name="tiny-lm",
+            codec="tiny",
+            codec_hash=tiny.weights_hash,
+            n_codebooks=3,
+            max_frames=150,
+            dim=16,
+            layers=1,
+            head_dim=8,
+            embedding_dim=8,
+            symbols=tuple(symbol for symbol in SYMBOLS if symbol != PAD),
+            phoneme_dim=16,
+            phoneme_layers=1,
+        )
+    )
+    durations = DurationNetwork(DurationConfig(name="tiny-durations", speakers=("ann",), dim=16, layers=1))
+    for parameter in (*lm.parameters(), *durations.parameters()):
+        torch.nn.init.normal_(parameter, std=0.3)
+    durations.limits.copy_(torch.tensor([1.0, 4.0]))
+    checkpoint.save(folder / "lm", lm.config, lm.state_dict())
+    checkpoint.save(folder / "durations", durations.config, durations.state_dict())
+    codes = torch.randint(1024, (3, 20))
+    voice = Voice("tiny", "tiny", tiny.weights_hash, codes, ("h", "ˈaɪ", "."), (4, 9, 7), rights="CC0")
+    voice.save(folder / "tiny.safetensors")
+    return Speaking(folder / "lm", folder / "durations", folder / "tiny.safetensors")
 
 
 @pytest.fixture(scope="session")

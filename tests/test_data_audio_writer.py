@@ -319,3 +319,26 @@ def test_broken_pipe_is_raised_through():
 
 def test_every_suffix_names_a_format_of_libsndfile():
     assert all(soundfile.check_format(container, subtype) for container, subtype in FORMATS.values())
+
+
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
+def test_a_comment_is_kept_where_there_is_a_place_for_it(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with audio.AudioWriter(path, 16_000, 1, comment="made by händ") as writer:
+        writer.write(np.zeros(1600, np.float32))
+    with soundfile.SoundFile(path) as file:
+        assert file.comment == ("" if suffix in (".au", ".w64") else "made by händ")
+
+
+@pytest.mark.parametrize("length", [None, 801])
+def test_a_comment_in_a_pipe(tmp_path, monkeypatch, length):
+    wav = np.linspace(-0.5, 0.5, 801, dtype=np.float32)
+    stdout = pipe_out(monkeypatch)
+    with audio.AudioWriter("-", 16_000, 1, length=length, comment="odd") as writer:
+        writer.write(wav)
+    (tmp_path / "a.wav").write_bytes(stdout.buffer.getvalue())
+    with soundfile.SoundFile(tmp_path / "a.wav") as file:
+        assert file.comment == "odd"
+        assert np.abs(file.read() - wav).max() <= 2**-15
+    with audio.AudioReader(tmp_path / "a.wav") as reader:
+        assert sum(block.shape[1] for block in reader) == 801

@@ -112,7 +112,12 @@ def test_what_is_allowed_is_no_fault(file, line):
 
 @pytest.mark.parametrize(
     ("module", "light"),
-    [("mynah.codec", HEAVY), ("mynah.lm", HEAVY), ("mynah.apps.cli", {"torch", "numpy"} | HEAVY)],
+    [
+        ("mynah.codec", HEAVY),
+        ("mynah.lm", HEAVY),
+        ("mynah.tts", HEAVY),
+        ("mynah.apps.cli", {"torch", "numpy"} | HEAVY),
+    ],
 )
 def test_importing_is_light(module, light):
     """In a process of its own, from another folder: nothing heavy comes along by way of something else."""

@@ -1,0 +1,268 @@
+"""Text to speech as its users see it: text of any length in, sound out while it is being made.
+
+Text is cut into pieces that are said in one breath; of each, the duration model says how long every phoneme
+lasts, the language model makes the codes, after the voice's prompt, and the codec turns them into sound.
+Every piece is made by itself, from the prompt again, so that the voice does not drift and memory does not
+grow.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..codec import Codec
+from ..data.errors import CheckpointError
+from ..data.text import PAD, SILENCE, SYMBOLS, phonemize_long
+from ..data.text.split import LONGEST
+from ..lm import LanguageModel, Sampling
+from .durations import RATES as MODEL_RATES
+from .durations import Durations
+from .pieces import Part, parts
+from .voice import Voice, VoiceError
+
+RATES = (0.5, 2.0)
+GUIDANCE = 1.0
+LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
+LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
+CHARACTERS = 13  # a second, spoken slowly
+FADE = 0.005  # seconds at both ends of a piece: what is cut within a phrase does not click
+BLOCKS = (4, 8, 16, 25)  # frames of the first blocks of sound, and of all others: the first one comes soon
+
+Samples = NDArray[np.float32]
+
+
+class Piece(NamedTuple):
+    """What is said in one breath.
+
+    Attributes:
+        text: the normalised text that it belongs to; a long sentence makes several pieces of the same text.
+        phonemes, durations: symbols, and frames of each.
+        warnings: a line for everything that was skipped in the text.
+    """
+
+    text: str
+    phonemes: tuple[str, ...]
+    durations: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+class Synthesizer:
+    """Speaks text in a voice.
+
+    Args:
+        codec: turns codes into sound.
+        lm: makes codes; trained on those of this codec, with phonemes.
+        durations: says how long phonemes last.
+        voice: whose voice.
+
+    Attributes:
+        sample_rate: Hz of the sound.
+
+    Raises:
+        CheckpointError: models that do not fit each other.
+        VoiceError: a voice that was not made for these models, or whose prompt leaves no room to speak.
+    """
+
+    def __init__(self, codec: Codec, lm: LanguageModel, durations: Durations, voice: Voice):
+        _check_models(codec, lm, durations)
+        voice.check(codec, lm)
+        self.codec, self.lm, self.durations, self.voice = codec, lm, durations, voice
+        self.sample_rate = codec.config.sample_rate
+        try:
+            durations.config.speaker_id(voice.speaker)
+        except ValueError as error:
+            raise VoiceError(f"the voice {voice.name}: {error}") from None
+        self._prompt = voice.prompt(lm.config.n_codebooks)
+        self._late = codec.config.delay // codec.config.hop_length  # frames that push out the last sound
+        room = lm.config.max_frames - voice.codes.shape[1] - LEAD - self._late
+        if room < LEAST_ROOM * lm.config.frame_rate:
+            seconds = voice.codes.shape[1] / lm.config.frame_rate
+            most = lm.config.max_frames / lm.config.frame_rate
+            raise VoiceError(
+                f"the voice {voice.name} has a prompt of {seconds:g} s, which leaves no room in the "
+                f"{most:g} s that {lm.config.name} can speak at once"
+            )
+        self._most = room
+        self._pace = 1.0
+        if voice.phonemes and not voice.speaker:
+            self._pace = durations.pace(voice.phonemes, voice.durations)
+
+    def pieces(
+        self,
+        text: str | Iterable[str],
+        rate: float = 1.0,
+        user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Iterator[Piece]:
+        """The pieces of a text, with what is going to be said in them, one after the other.
+
+        Args:
+            text: English; whole or in parts that may end anywhere.
+            rate: how many times as fast as the voice usually speaks, 0.5 to 2.
+            user_lexicon: as for `data.text.phonemize`.
+
+        Raises:
+            ValueError: a rate out of range.
+            TextError: nothing to say in all of the text.
+        """
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ValueError(f"rate={rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
+        return self._pieces(text, rate * self._pace, user_lexicon)
+
+    def _pieces(
+        self, text: str | Iterable[str], rate: float, user_lexicon: Mapping[str, tuple[str, ...]] | None
+    ) -> Iterator[Piece]:
+        rate = min(max(rate, MODEL_RATES[0]), MODEL_RATES[1])
+        seconds = self._most / self.lm.config.frame_rate
+        longest = min(max(int(CHARACTERS * seconds), 40), LONGEST)
+        for said in phonemize_long(text, user_lexicon, longest):
+            lasting = self.durations.predict(said.symbols, self.voice.speaker, rate)
+            warnings = said.warnings
+            for part in parts(Part(said.symbols, lasting), self._most):
+                yield Piece(said.text, part.phonemes, part.durations, warnings)
+                warnings = ()
+
+    def speak_piece(
+        self,
+        piece: Piece,
+        generator: torch.Generator,
+        guidance: float = GUIDANCE,
+        sampling: Sampling | None = None,
+    ) -> Iterator[Samples]:
+        """The sound of a piece in blocks, float32 [1, T], as it is made; in all, a short silence and as many
+        frames as its durations add up to.
+
+        Args:
+            piece: from `pieces`.
+            generator: the same state gives the same sound.
+            guidance, sampling: as for `LanguageModel.speak`.
+
+        Raises:
+            ValueError: guidance out of range.
+        """
+        durations = [LEAD, *piece.durations]
+        n_samples = sum(durations) * self.codec.config.hop_length
+        durations[-1] += self._late
+        vector = self.voice.speaker_vector
+        generation = self.lm.speak(
+            [[SILENCE, *piece.phonemes]],
+            [durations],
+            generators=[generator],
+            prompts=[self._prompt],
+            speaker=vector[None] if vector is not None else None,
+            guidance=guidance,
+            sampling=sampling,
+        )
+        fade = Fade(n_samples, round(FADE * self.sample_rate))
+        state = self.codec.init_decode_state(1)
+        drop = self.codec.config.delay
+        for codes in blocks(frames.codes for frames in generation):
+            wav, state = self.codec.decode_step(codes, state)
+            wav, drop = wav[0, :, drop:], max(0, drop - wav.shape[2])
+            if wav.shape[1]:
+                yield fade(wav.clamp(-1, 1).cpu().numpy())
+
+    def speak(
+        self,
+        text: str | Iterable[str],
+        *,
+        seed: int = 0,
+        rate: float = 1.0,
+        guidance: float = GUIDANCE,
+        sampling: Sampling | None = None,
+        user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        begun: Callable[[Piece], object] = lambda piece: None,
+    ) -> Iterator[Samples]:
+        """The sound of a text in blocks, float32 [1, T], as it is made; constant memory for any length.
+
+        Args:
+            text, rate, user_lexicon: as for `pieces`.
+            seed: the same seed gives the same sound; piece number i is made with `seed + i`.
+            guidance, sampling: as for `LanguageModel.speak`.
+            begun: told of each piece before its sound is made.
+
+        Raises:
+            ValueError, TextError: as `pieces` and `speak_piece`.
+        """
+        for number, piece in enumerate(self.pieces(text, rate, user_lexicon)):
+            begun(piece)
+            generator = torch.Generator().manual_seed(seed + number)
+            yield from self.speak_piece(piece, generator, guidance, sampling)
+
+    def synthesize(
+        self,
+        text: str | Iterable[str],
+        *,
+        seed: int = 0,
+        rate: float = 1.0,
+        guidance: float = GUIDANCE,
+        sampling: Sampling | None = None,
+        user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Tensor:
+        """The whole sound, float32 [1, 1, T]: exactly the blocks of `speak`, joined."""
+        spoken = self.speak(
+            text, seed=seed, rate=rate, guidance=guidance, sampling=sampling, user_lexicon=user_lexicon
+        )
+        return torch.from_numpy(np.concatenate(list(spoken), axis=1))[None]
+
+
+class Fade:
+    """Fades a sound in and out that comes in blocks.
+
+    Args:
+        length: samples of the whole sound.
+        ramp: samples of each fade, a raised cosine.
+    """
+
+    def __init__(self, length: int, ramp: int):
+        self._length, self._ramp, self._at = length, ramp, 0
+
+    def __call__(self, wav: Samples) -> Samples:
+        """The next samples [1, T]."""
+        place = np.arange(self._at, self._at + wav.shape[1])
+        self._at += wav.shape[1]
+        near = np.minimum(place, self._length - 1 - place)  # samples from the nearer end
+        if near.min() >= self._ramp:
+            return wav
+        gain = 0.5 - 0.5 * np.cos(np.pi * np.clip(near / self._ramp, 0, 1))
+        return wav * gain.astype(np.float32)
+
+
+def blocks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Codes [1, K, n] in blocks of `BLOCKS` frames, whatever pieces they come in; the last is shorter."""
+    held: list[Tensor] = []
+    count = made = 0
+    for codes in frames:
+        for frame in codes.split(1, 2):
+            held.append(frame)
+            count += 1
+            if count == BLOCKS[min(made, len(BLOCKS) - 1)]:
+                yield torch.cat(held, 2)
+                held, count, made = [], 0, made + 1
+    if held:
+        yield torch.cat(held, 2)
+
+
+def _check_models(codec: Codec, lm: LanguageModel, durations: Durations) -> None:
+    """CheckpointError for models that do not fit each other."""
+    lm.check_codec(codec)
+    c = lm.config
+    if not c.symbols:
+        raise CheckpointError(f"{c.name} was trained without text: it can only continue speech")
+    for model, known in ((c.name, c.symbols), (durations.config.name, durations.config.symbols)):
+        missing = [symbol for symbol in SYMBOLS if symbol != PAD and symbol not in known]
+        if missing:
+            raise CheckpointError(f"{model} does not know {missing[0]!r}, which texts are said with")
+    for rate in (c.frame_rate, durations.config.frame_rate):
+        if not math.isclose(rate, codec.config.frame_rate):
+            raise CheckpointError(
+                f"{c.name}, {durations.config.name} and {codec.config.name} have frame rates of "
+                f"{c.frame_rate:g}, {durations.config.frame_rate:g} and {codec.config.frame_rate:g} Hz"
+            )
+    if c.n_codebooks not in codec.operating_points:
+        offered = ", ".join(map(str, codec.operating_points))
+        raise CheckpointError(f"{c.name} speaks {c.n_codebooks} codebooks, {codec.config.name} has {offered}")

@@ -205,6 +205,20 @@ def compare(
     return verbs.compare(source, plot, start, duration, codec, force)
 
 
+@verb
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is found.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+) -> int:
+    """Serve a page to try it on in the browser, without network; needs the extra "demo"."""
+    from .demo import serve
+
+    return serve(host, port, open_browser)
+
+
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")

@@ -34,7 +34,9 @@ def add_tab() -> None:
                 spectrograms = _picture("Spectrograms", 430)
             with gr.Column(min_width=320):
                 tokens = _picture("Tokens: a row for each codebook, alike tokens in like colours", 220)
-                scores = _table(["score", "value", "how to read it"], demo_coding.NOT_MEASURED)
+                scores = _table(
+                    ["score", "value", "how to read it"], demo_coding.NOT_MEASURED, "codec-scores"
+                )
         with gr.Accordion("Open a .mynah file", open=False), gr.Row():
             with gr.Column(min_width=320):
                 chosen = gr.File(label=".mynah file", height=140, elem_id="codec-file")
@@ -42,7 +44,7 @@ def add_tab() -> None:
                 sound = _player("Sound", "codec-opened")
             with gr.Column(min_width=320):
                 map_of_file = _picture("Tokens", 220)
-                facts = _table(["what", "value"], [])
+                facts = _table(["what", "value"], [], "codec-facts")
 
     sample.click(_sample, outputs=recording, api_visibility="private")
     start.click(
@@ -94,5 +96,5 @@ def _picture(title: str, height: int) -> gr.Image:
     )
 
 
-def _table(headers: list[str], rows: demo_coding.Table) -> gr.Dataframe:
-    return gr.Dataframe(rows, headers=headers, interactive=False, wrap=True, buttons=[])
+def _table(headers: list[str], rows: demo_coding.Table, elem_id: str) -> gr.Dataframe:
+    return gr.Dataframe(rows, headers=headers, interactive=False, wrap=True, buttons=[], elem_id=elem_id)

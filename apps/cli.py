@@ -314,6 +314,20 @@ def say(
     return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
 
 
+@verb
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is found.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+) -> int:
+    """Serve a page to try it on in the browser, without network; needs the extra "demo"."""
+    from .demo import serve
+
+    return serve(host, port, open_browser)
+
+
 voice = typer.Typer(help="The voices that mynah say speaks in.", no_args_is_help=True)
 voice.command("list")(guarded(voice_options.list_voices))
 voice.command("add")(guarded(voice_options.add))

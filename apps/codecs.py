@@ -35,7 +35,8 @@ def codec_of(header: Header, chosen: str | None) -> Codec:
     """The codec to read a file with: the chosen one, or the shipped one that the file names.
 
     Raises:
-        BitstreamError: the file was made by another codec or with other weights, or by one that is not here.
+        BitstreamError: the file was made by another codec or with other weights, or by one that is not here;
+            it has a number of codebooks that this codec does not offer.
         CheckpointError: the chosen one does not exist.
     """
     try:
@@ -45,6 +46,9 @@ def codec_of(header: Header, chosen: str | None) -> Codec:
             raise
         raise BitstreamError(f"made by another codec, --codec names its folder ({error})") from None
     header.require(codec.config.name, codec.identity)
+    if header.n_codebooks not in codec.operating_points:
+        offered = ", ".join(map(str, codec.operating_points))
+        raise BitstreamError(f"found {header.n_codebooks} codebooks, this codec decodes {offered}")
     return codec
 
 

@@ -12,8 +12,29 @@ from ..codec.bitstream import BitstreamWriter, Header
 from ..data import metrics
 from ..data.audio import Audio, AudioReader, resample
 from ..data.errors import MynahError
-from .coding import Samples
+from .codecs import codebooks_for
+from .coding import Codes, Samples
 from .parts import cut
+
+
+class Coded(NamedTuple):
+    """A sound coded and decoded: its whole `.mynah` file, codes [C, K, N] and what comes back, [C, T]."""
+
+    file: bytes
+    codes: Codes
+    wav: Samples
+
+    def bitrate(self, sample_rate: int) -> float:
+        """Real kbit/s of all channels and overhead; `sample_rate` in Hz is that of `wav`."""
+        return len(self.file) * 8e-3 * sample_rate / self.wav.shape[1]
+
+
+class Scores(NamedTuple):
+    """Means over the channels for which a score is defined, NaN where there is none."""
+
+    pesq: float
+    estoi: float
+    mel_distance: float
 
 
 class Row(NamedTuple):
@@ -46,32 +67,44 @@ def read_part(source: str, start: float, duration: float) -> Audio:
     return Audio(np.concatenate(wavs, axis=1), rate)
 
 
+def code(codec: Codec, sound: Audio, bitrate: float) -> Coded:
+    """Code a sound at `bitrate` kbit/s per channel and decode it again.
+
+    Raises:
+        MynahError: a bitrate that is not offered, or a sound that cannot be coded.
+    """
+    n_codebooks = codebooks_for(codec, bitrate)
+    encoded = codec.encode(torch.from_numpy(sound.wav)[None], sound.sample_rate, bitrate)
+    header = Header(
+        codec.config.name,
+        codec.identity,
+        sound.sample_rate,
+        encoded.channels,
+        n_codebooks,
+        codec.config.frame_rate,
+    )
+    file = io.BytesIO()
+    writer = BitstreamWriter(file, header, codec.tables)
+    codes = encoded.codes.cpu().numpy()
+    writer.write(codes)
+    writer.close(encoded.length)
+    return Coded(file.getvalue(), codes, codec.decode(encoded)[0].cpu().numpy())
+
+
+def score(sound: Audio, wav: Samples) -> Scores:
+    """Measure `wav` [C, T], of the sound's own rate and length, against the sound, at 16 kHz."""
+    reference, degraded = (resample(w, sound.sample_rate, metrics.SAMPLE_RATE) for w in (sound.wav, wav))
+    pairs = list(zip(reference, degraded, strict=True))
+    measures = (metrics.pesq_wb, metrics.estoi, metrics.mel_distance)
+    return Scores(*(_mean(measure(ref, deg) for ref, deg in pairs) for measure in measures))
+
+
 def compare(codec: Codec, sound: Audio) -> Iterator[Row]:
-    """Code and decode a sound at every bitrate, lowest first; scores are taken at 16 kHz."""
+    """Code and decode a sound at every bitrate, lowest first, and measure what comes back."""
     for bitrate in codec.config.bitrates:
-        encoded = codec.encode(torch.from_numpy(sound.wav)[None], sound.sample_rate, bitrate)
-        file = io.BytesIO()
-        n_codebooks = encoded.codes.shape[1]
-        header = Header(
-            codec.config.name,
-            codec.identity,
-            sound.sample_rate,
-            encoded.channels,
-            n_codebooks,
-            codec.config.frame_rate,
-        )
-        writer = BitstreamWriter(file, header, codec.tables)
-        writer.write(encoded.codes.cpu().numpy())
-        writer.close(encoded.length)
-        real = file.tell() * 8e-3 * sound.sample_rate / encoded.length
-        wav = codec.decode(encoded)[0].cpu().numpy()
-        reference, degraded = (resample(w, sound.sample_rate, metrics.SAMPLE_RATE) for w in (sound.wav, wav))
-        pairs = list(zip(reference, degraded, strict=True))
-        pesq, estoi, mel_distance = (
-            _mean(score(ref, deg) for ref, deg in pairs)
-            for score in (metrics.pesq_wb, metrics.estoi, metrics.mel_distance)
-        )
-        yield Row(bitrate * encoded.channels, real, pesq, estoi, mel_distance, wav)
+        coded = code(codec, sound, bitrate)
+        nominal = bitrate * len(coded.codes)
+        yield Row(nominal, coded.bitrate(sound.sample_rate), *score(sound, coded.wav), coded.wav)
 
 
 def _mean(scores: Iterable[float]) -> float:

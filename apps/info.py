@@ -23,11 +23,17 @@ def describe(source: str, codec: str | None = None) -> Report:
     """
     with open_input(source, seekable=True) as file, about(source):
         info = inspect(file)
+    rows = {"file": f"{source}, {info.n_bytes} bytes"} | facts(info, codec)
+    lines = [f"{name + ':':17}{value}" for name, value in rows.items()]
+    return Report(lines, info.problem is None)
+
+
+def facts(info: Info, codec: str | None = None) -> dict[str, str]:
+    """What is known of a file: a value in words for each name."""
     header = info.header
     length = "unknown" if info.length is None else f"{info.length} samples"
     channels = "1 channel" if header.channels == 1 else f"{header.channels} channels"
-    rows = {
-        "file": f"{source}, {info.n_bytes} bytes",
+    return {
         "recording": f"{header.sample_rate} Hz, {channels}, {length} ({info.seconds:.2f} s)",
         "operating point": f"{_operating_point(info, codec)}{header.n_codebooks} codebooks at "
         f"{header.frame_rate:g} frames/s",
@@ -35,8 +41,6 @@ def describe(source: str, codec: str | None = None) -> Report:
         "codec": f"{header.codec}, identity {header.identity} ({_known(info, codec)})",
         "integrity": _integrity(info),
     }
-    lines = [f"{name + ':':17}{value}" for name, value in rows.items()]
-    return Report(lines, info.problem is None)
 
 
 def summarise(source: str) -> Report:

@@ -1,4 +1,4 @@
-"""Pictures, as PNG files: sounds side by side as spectrograms, and the curves of a training run.
+"""Pictures, as PNG files: sounds side by side as spectrograms, tokens, and the curves of a training run.
 
 Matplotlib is imported where it is used, through its objects alone: no window, no global state, safe in
 threads.
@@ -33,7 +33,10 @@ class PictureError(MynahError, ValueError):
 
 
 def plot_comparison(
-    sounds: Sequence[tuple[str, NDArray[np.floating], int]], path: str | os.PathLike[str], dpi: int = 110
+    sounds: Sequence[tuple[str, NDArray[np.floating], int]],
+    path: str | os.PathLike[str],
+    dpi: float = 110,
+    width: float = 10.0,
 ) -> None:
     """Write spectrograms of several sounds, one below the other on one time, frequency and loudness scale.
 
@@ -45,7 +48,8 @@ def plot_comparison(
         sounds: (title, wav, sample_rate in Hz) each; wav is [T] or [C, T] floating point (channels are
             averaged).
         path: the PNG file; an existing one is replaced, when the new one is complete.
-        dpi: pixels per inch; the picture is 10 inches wide.
+        dpi: pixels per inch.
+        width: of the picture, in inches; the smaller, the larger the letters beside it.
 
     Raises:
         AudioError: no sounds, or one without samples or with another shape.
@@ -59,7 +63,7 @@ def plot_comparison(
     longest = max(seconds for _, seconds in pictures)
 
     figure = _figure(dpi)
-    figure.set_size_inches(10, 0.9 + 1.75 * len(sounds))
+    figure.set_size_inches(width, 0.9 + 1.75 * len(sounds))
     panels = figure.subplots(len(sounds), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for panel, (title, _, sample_rate), (power, seconds) in zip(panels, sounds, pictures, strict=True):
         level = 10 * np.log10(np.maximum(power / loudest, 10 ** (-DYNAMIC_RANGE / 10)))
@@ -79,6 +83,48 @@ def plot_comparison(
         panel.set_ylabel("kHz")
     panels[-1].set_xlabel("seconds")
     figure.colorbar(image, ax=list(panels), label="dB", pad=0.015, fraction=0.03, aspect=40)
+    _save(figure, path)
+
+
+def plot_tokens(
+    shades: NDArray[np.floating],
+    frame_rate: float,
+    path: str | os.PathLike[str],
+    dpi: float = 110,
+    width: float = 10.0,
+) -> None:
+    """Write a map of tokens: time from left to right, codebooks from top to bottom, one shade for each token.
+
+    Args:
+        shades: [C, K, N] in [0, 1], a panel for each channel.
+        frame_rate: frames per second, Hz.
+        path: the PNG file; an existing one is replaced, when the new one is complete.
+        dpi: pixels per inch.
+        width: of the picture, in inches.
+
+    Raises:
+        AudioError: no tokens, or another shape.
+        PictureError: matplotlib is not installed, or the file cannot be written.
+    """
+    if shades.ndim != 3 or 0 in shades.shape:
+        raise AudioError(f"tokens of shape {list(shades.shape)}: [channels, codebooks, frames] is expected")
+    channels, n_codebooks, n_frames = shades.shape
+    figure = _figure(dpi)
+    figure.set_size_inches(width, 0.7 + channels * (0.25 + 0.14 * n_codebooks))
+    panels = figure.subplots(channels, 1, sharex=True, squeeze=False)[:, 0]
+    for number, (panel, shade) in enumerate(zip(panels, shades, strict=True), start=1):
+        panel.imshow(
+            shade,
+            aspect="auto",
+            extent=(0, n_frames / frame_rate, n_codebooks + 0.5, 0.5),
+            cmap="viridis",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+        )
+        panel.set_yticks([1, n_codebooks] if n_codebooks > 1 else [1])
+        panel.set_ylabel("codebook" if channels == 1 else f"channel {number}")
+    panels[-1].set_xlabel("seconds")
     _save(figure, path)
 
 
@@ -201,7 +247,7 @@ def _curve(axis: Any, steps: NDArray, values: NDArray, label: str, colour: str) 
     axis.plot(steps, mean, color=colour, label=label, linewidth=1.6)
 
 
-def _figure(dpi: int) -> "Figure":
+def _figure(dpi: float) -> "Figure":
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,3 +146,25 @@ def mynah_process() -> Callable[..., subprocess.Popen]:
         return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def demo_url(mynah_process, free_port, tmp_path_factory) -> Iterator[str]:
+    """Address of the demo, which runs as a process of its own."""
+    pytest.importorskip("gradio", reason='the demo needs gradio: pip install ".[demo]"')
+    log = tmp_path_factory.mktemp("demo") / "stderr"
+    with open(log, "w") as stderr, mynah_process("demo", "--port", free_port, stderr=stderr) as process:
+        line = process.stdout.readline().decode()
+        assert line.startswith("mynah demo: http://127.0.0.1:"), line + log.read_text()
+        yield line.split()[2]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=120) == 130
+    assert log.read_text().splitlines()[-1] == "mynah: stopped"

@@ -1,0 +1,90 @@
+"""`mynah demo`: a page in the browser, served by this machine for itself, without network."""
+
+import os
+import socket
+import tempfile
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+from ..data.errors import MynahError
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+OK = 0
+HOUR = 3600
+WAITING = 20  # jobs at the most, of all who use the page
+# Without a stated width Gradio's page shrinks to its contents, which then never come to rest.
+STYLE = ".gradio-container {width: 100% !important; max-width: 1240px !important; margin: 0 auto !important}"
+
+
+def serve(host: str, port: int, open_browser: bool) -> int:
+    """Serve the page until the program is stopped.
+
+    Args:
+        host: address to listen on; 127.0.0.1 is reached from this machine only.
+        port: 1 to 65535.
+        open_browser: show the page in the browser.
+
+    Raises:
+        MynahError: Gradio is not installed, or the address is in use or not this machine's.
+    """
+    _check_address(host, port)
+    with tempfile.TemporaryDirectory(prefix="mynah-demo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and results: gone with the program
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        blocks = build()
+        from .demo_limits import MAX_MEGABYTES
+
+        url = blocks.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            max_file_size=MAX_MEGABYTES * 1_000_000,
+            footer_links=["api", "settings"],
+            css=STYLE,
+        )[1]
+        try:
+            print(f"mynah demo: {url} (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+        finally:
+            blocks.close(verbose=False)
+    return OK
+
+
+def build() -> "gr.Blocks":
+    """The page with all its tabs; nothing is loaded for them before they are used.
+
+    Raises:
+        MynahError: Gradio is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an FFmpeg that is missing: none is needed here
+            import gradio as gr
+    except ImportError as error:
+        raise MynahError("the demo needs the package gradio: pip install 'mynah[demo]'") from error
+    from . import demo_codec
+
+    with gr.Blocks(title="Mynah", delete_cache=(HOUR // 6, HOUR)) as blocks:
+        gr.Markdown("# Mynah\nSpeech to a few discrete tokens and back.")
+        demo_codec.add_tab()
+    blocks.queue(max_size=WAITING)
+    return blocks
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise MynahError unless the server may listen there, before anything is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        raise MynahError(f"--host {host} --port {port}: cannot be listened on ({reason})") from error

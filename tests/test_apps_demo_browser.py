@@ -1,0 +1,134 @@
+"""The demo in a real browser, used as a person would: headless Chromium through Playwright.
+
+Runs with `pytest -m browser`, where the packages gradio and playwright and the program chromium are there.
+MYNAH_SCREENSHOTS names a folder that the pictures of the page are kept in.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from mynah.data import audio
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+SECOND = 1000  # ms
+PATIENCE = 300 * SECOND  # of a test machine that has other things to do
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+]
+
+
+class Browsing:
+    """A page of the demo, and the hosts that it asked for anything."""
+
+    def __init__(self, page, url: str, shots: Path) -> None:
+        self.page, self.shots = page, shots
+        self.hosts: set[str] = set()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "inline"))
+        page.goto(url, timeout=PATIENCE)
+
+    def shoot(self, name: str) -> None:
+        """A picture of the whole page."""
+        self.page.screenshot(path=self.shots / f"{name}.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> Iterator:
+    """A browser that reaches this machine only."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install ".[browser]"')
+    with sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=CHROMIUM,
+            args=FLAGS.split(),
+            viewport={"width": 1280, "height": 900},
+        )
+        local = lambda url: urlsplit(url).hostname in ("127.0.0.1", None)  # noqa: E731
+        context.route(lambda url: not local(url), lambda route: route.abort())
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def browsing(context, demo_url, tmp_path) -> Iterator[Browsing]:
+    """A new page of the demo at 1280 x 900."""
+    shots = Path(os.environ.get("MYNAH_SCREENSHOTS", tmp_path))
+    page = context.new_page()
+    yield Browsing(page, demo_url, shots)
+    page.close()
+
+
+@pytest.fixture
+def recording(speech, tmp_path) -> Path:
+    audio.save(tmp_path / "talk.wav", speech, 16_000)
+    return tmp_path / "talk.wav"
+
+
+def test_a_recording_there_and_back(browsing, recording, tmp_path):
+    """Upload, choose a rate, press the button, look, download the file and open it again."""
+    page = browsing.page
+    page.locator("#codec-recording input[type=file]").set_input_files(recording)
+    page.locator("#codec-recording #duration").get_by_text("0:04").wait_for()
+    page.get_by_role("radio", name="6").check()
+    page.get_by_role("button", name="Code and decode").click()
+    page.get_by_text("times less than 16-bit samples").first.wait_for()
+    for player in ("#codec-original", "#codec-copy"):
+        page.locator(f"{player} #duration").get_by_text("0:04").wait_for()
+    table = page.locator("#codec-scores").inner_text()
+    found = [re.search(rf"{name}\s+([\d.]+)", table) for name in ("real kbit/s", "PESQ-WB", "ESTOI")]
+    rate, pesq, estoi = (float(match[1]) if match else 0 for match in found)
+    assert 4 < rate < 7 and 1.5 < pesq < 4.64 and 0.6 < estoi < 1, table
+    pictures = page.locator("img[src*='spectrograms'], img[src*='tokens']")
+    assert pictures.count() == 2
+    assert all(picture.evaluate("e => e.complete && e.naturalWidth > 900") for picture in pictures.all())
+    browsing.shoot("demo-codec")
+
+    with page.expect_download() as download:
+        page.get_by_text("Download the .mynah file").click()
+    download.value.save_as(tmp_path / "again.mynah")
+    assert download.value.suggested_filename == "talk.mynah"
+    page.get_by_text("Open a .mynah file").click()
+    page.locator("#codec-file input[type=file]").set_input_files(tmp_path / "again.mynah")
+    page.locator("#codec-file").get_by_text("again").first.wait_for()
+    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_text("intact: the index and all chunks").first.wait_for()
+    page.locator("#codec-opened #duration").get_by_text("0:04").wait_for()
+
+    page.emulate_media(color_scheme="dark")
+    browsing.shoot("demo-codec-open")
+    assert browsing.hosts <= {"127.0.0.1", "inline"}
+
+
+def test_what_is_wrong_is_said_on_the_page(browsing, tmp_path):
+    page = browsing.page
+    page.get_by_role("button", name="Code and decode").click()
+    page.get_by_text("no sound yet: upload one, record one or take the sample").wait_for()
+    (tmp_path / "notes.wav").write_text("not a sound at all " * 50)
+    page.locator("#codec-recording input[type=file]").set_input_files(tmp_path / "notes.wav")
+    page.locator("#codec-recording #duration, #codec-recording audio").first.wait_for(state="attached")
+    page.get_by_role("button", name="Code and decode").click()
+    page.get_by_text("notes.wav: not a sound file").wait_for()
+
+
+def test_it_fits_a_phone(browsing):
+    page = browsing.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Take the sample sound").click()
+    page.locator("#codec-recording #duration").get_by_text("0:04").wait_for()
+    page.get_by_role("button", name="Code and decode").click()
+    page.get_by_text("times less than 16-bit samples").first.wait_for()
+    page.locator("#codec-copy #duration").get_by_text("0:04").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    browsing.shoot("demo-codec-phone")

@@ -211,6 +211,7 @@ app.add_typer(evaluate, name="evaluate")
 
 train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=True)
 train.command("codec")(guarded(train_options.codec))
+train.command("ctc")(guarded(train_options.ctc))
 train.command("tables")(guarded(train_options.tables))
 app.add_typer(train, name="train")
 

@@ -113,7 +113,12 @@ def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> C
     absent = sorted(set(excluded) - set(groups))
     if absent:
         say(f"--exclude: no {', '.join(absent)} in {data}")
-    kept = with_validation([r for r, g in zip(recordings, groups, strict=True) if g not in excluded])
+    return pack_all([r for r, g in zip(recordings, groups, strict=True) if g not in excluded], data, say)
+
+
+def pack_all(recordings: list[Recording], data: Path, say: Callable[[str], None]) -> Corpora:
+    """The given recordings of `data` from the cache, as `packed`."""
+    kept = with_validation(recordings)
     folder = cache_folder() / f"codec-{fingerprint(kept)}"
     corpora = []
     for split in ("train", "val"):

@@ -68,7 +68,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
-            _check_type(f.name, getattr(self, f.name), f.type)
+            check_type(f.name, getattr(self, f.name), f.type)
         for name in ("rate_weights", "complex_weights", "latent_noise"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.stage not in LOSSES:
@@ -103,7 +103,7 @@ class TrainOptions:
         return self.lr * min(1.0, (step + 1) / max(self.warmup, 1), max(left, 0.0))
 
 
-def _check_type(name: str, value: Any, expected: Any) -> None:
+def check_type(name: str, value: Any, expected: Any) -> None:
     """MynahError unless a value read from JSON is of an option's type; whole numbers pass as floats."""
     if expected == tuple[float, ...]:
         good = isinstance(value, list | tuple) and all(_is_number(v) for v in value)
@@ -135,33 +135,12 @@ def _checked(cls: type, values: Any, where: str) -> dict:
 
 
 def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOptions]:
-    """Read a recipe; each override is `train.name=value` or `codec.name=value` with a JSON value.
+    """Read a codec's recipe; each override is `train.name=value` or `codec.name=value` with a JSON value.
 
     Raises:
         MynahError: not a recipe, an unknown option, or a value out of range; one line that names it.
     """
-    try:
-        recipe = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise MynahError(f"{path}: not a readable recipe ({error})") from None
-    if not isinstance(recipe, dict):
-        raise MynahError(f"{path}: not a readable recipe (a JSON object is expected)")
-    unknown = set(recipe) - {"codec", "train"}
-    if unknown:
-        raise MynahError(f"{path}: unknown sections {sorted(unknown)}; a recipe has codec and train")
-    for override in overrides:
-        key, _, value = override.partition("=")
-        section, _, name = key.partition(".")
-        if section not in ("codec", "train") or not name or not value:
-            raise MynahError(f"--set {override}: expected train.NAME=VALUE or codec.NAME=VALUE")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        if isinstance(recipe.setdefault(section, {}), dict):
-            recipe[section][name] = parsed
-    codec = CodecConfig(**_checked(CodecConfig, recipe.get("codec", {}), f"{path} (codec)"))
-    train = TrainOptions(**_checked(TrainOptions, recipe.get("train", {}), f"{path} (train)"))
+    codec, train = read_sections(path, overrides, codec=CodecConfig, train=TrainOptions)
     allowed = [len(codec.bitrates) + i for i in range(2 if train.stage == "reconstruction" else 1)]
     if len(train.rate_weights) not in allowed:
         raise MynahError(
@@ -172,3 +151,42 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
         if needed and len(values) != len(train.rate_weights):
             raise MynahError(f"{name}={values}: one for each of rate_weights={train.rate_weights} is needed")
     return codec, train
+
+
+def read_sections(path: Path, overrides: list[str], **kinds: type) -> list[Any]:
+    """Read a recipe of the given sections, each an object of the fields of its dataclass.
+
+    Args:
+        path: the JSON file.
+        overrides: `section.name=value` with a JSON value, or a text.
+        kinds: the sections' dataclasses.
+
+    Raises:
+        MynahError: not a recipe, an unknown option, or a value out of range; one line that names it.
+    """
+    names = " and ".join(kinds)
+    try:
+        recipe = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise MynahError(f"{path}: not a readable recipe ({error})") from None
+    if not isinstance(recipe, dict):
+        raise MynahError(f"{path}: not a readable recipe (a JSON object is expected)")
+    unknown = set(recipe) - set(kinds)
+    if unknown:
+        raise MynahError(f"{path}: unknown sections {sorted(unknown)}; a recipe has {names}")
+    for override in overrides:
+        key, _, value = override.partition("=")
+        section, _, name = key.partition(".")
+        if section not in kinds or not name or not value:
+            expected = " or ".join(f"{section}.NAME=VALUE" for section in reversed(kinds))
+            raise MynahError(f"--set {override}: expected {expected}")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        if isinstance(recipe.setdefault(section, {}), dict):
+            recipe[section][name] = parsed
+    return [
+        kind(**_checked(kind, recipe.get(section, {}), f"{path} ({section})"))
+        for section, kind in kinds.items()
+    ]

@@ -7,11 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..codec.config import CodecConfig
 from ..codec.network import CodecNetwork
@@ -22,10 +23,20 @@ from .train_options import TrainOptions, read_recipe
 KMEANS_LATENTS = 32768
 
 
+class Steps(Protocol):
+    """Options of a run that has `steps` of `batch` examples each, over all processes."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def batch(self) -> int: ...
+
+
 class Rank:
     """This process's share of every step's examples, from a given step on, as a batch sampler."""
 
-    def __init__(self, options: TrainOptions, accelerator: Accelerator, step: int):
+    def __init__(self, options: Steps, accelerator: Accelerator, step: int):
         self.per_process = options.batch // accelerator.num_processes
         if self.per_process * accelerator.num_processes != options.batch:
             raise MynahError(
@@ -51,12 +62,12 @@ def collate(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor | None]:
 class Average:
     """Exponential moving average of parameters; buffers are copied."""
 
-    def __init__(self, network: CodecNetwork, decay: float):
+    def __init__(self, network: nn.Module, decay: float):
         self.decay = decay
         self.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, network: CodecNetwork, step: int) -> None:
+    def update(self, network: nn.Module, step: int) -> None:
         """Follow the network; early steps are followed more closely."""
         decay = min(self.decay, (step + 1) / (step + 10))
         parameters = dict(network.named_parameters())
@@ -89,7 +100,7 @@ def check_continues(out: Path, config: CodecConfig, options: TrainOptions) -> No
 def write_recipe(out: Path, config: CodecConfig, options: TrainOptions) -> None:
     """`recipe.json`: what this run was started with."""
     recipe = {"codec": dataclasses.asdict(config), "train": dataclasses.asdict(options)}
-    _replace(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
+    replace_text(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
 
 
 def cut_log(progress: Path, step: int) -> None:
@@ -97,10 +108,11 @@ def cut_log(progress: Path, step: int) -> None:
     lines = progress.read_text().splitlines(keepends=True) if progress.exists() else []
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     if kept != lines:
-        _replace(progress, "".join(kept))
+        replace_text(progress, "".join(kept))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write a file to a temporary name first."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(text)
     os.replace(temporary, path)

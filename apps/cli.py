@@ -205,6 +205,32 @@ def compare(
     return verbs.compare(source, plot, start, duration, codec, force)
 
 
+@verb
+def align(
+    source: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, or -.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said: text, a file of it, or -.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="A .TextGrid or .json file, or - for JSON on standard output; both files beside AUDIO if "
+            "left out.",
+            show_default=False,
+        ),
+    ] = None,
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    head: Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")] = "phones-16k",
+    force: Force = False,
+) -> int:
+    """Find when each word and phoneme of an English text is spoken in a recording of up to ten minutes.
+
+    TextGrid is what Praat reads: tiers of words and phones. JSON has the same with a score.
+    """
+    from . import align as work
+
+    return work.run(source, text, target, codec, head, force)
+
+
 evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
 evaluate.command("codec")(guarded(evaluate_options.codec))
 app.add_typer(evaluate, name="evaluate")

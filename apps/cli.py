@@ -328,6 +328,32 @@ def demo(
     return serve(host, port, open_browser)
 
 
+@verb
+def align(
+    source: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, or -.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said: text, a file of it, or -.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="A .TextGrid or .json file, or - for JSON on standard output; both files beside AUDIO if "
+            "left out.",
+            show_default=False,
+        ),
+    ] = None,
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    head: Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")] = "phones-16k",
+    force: Force = False,
+) -> int:
+    """Find when each word and phoneme of an English text is spoken in a recording of up to ten minutes.
+
+    TextGrid is what Praat reads: tiers of words and phones. JSON has the same with a score.
+    """
+    from . import align as work
+
+    return work.run(source, text, target, codec, head, force)
+
+
 voice = typer.Typer(help="The voices that mynah say speaks in.", no_args_is_help=True)
 voice.command("list")(guarded(voice_options.list_voices))
 voice.command("add")(guarded(voice_options.add))
@@ -343,6 +369,7 @@ train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=
 train.command("codec")(guarded(train_options.codec))
 train.command("lm")(guarded(train_options.lm))
 train.command("durations")(guarded(train_options.durations))
+train.command("ctc")(guarded(train_options.ctc))
 train.command("tables")(guarded(train_options.tables))
 app.add_typer(train, name="train")
 

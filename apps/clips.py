@@ -1,16 +1,15 @@
 """Clips that voices are made of: reading them, and finding out when they say what."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..codec import Codec
+from ..codec.heads import PhoneHead
 from ..data.audio import AudioReader, Resampler, resample_blocks
-from ..data.errors import AudioError, MynahError
+from ..data.errors import AudioError
 from ..data.text import Phonemes
+from ..tts.align import align
 from .files import display_name
 
 DOUBTFUL = -2.0  # below this score the recording says something else
@@ -44,16 +43,11 @@ class ClipAligner:
     """
 
     def __init__(self, codec: Codec):
-        try:
-            heads: Any = importlib.import_module("..codec.heads", __package__)
-            self._align: Any = importlib.import_module("..tts.align", __package__)
-        except ModuleNotFoundError:
-            raise MynahError("--text needs the phone head, which this version does not have yet") from None
-        self._head = heads.PhoneHead.from_pretrained(codec)
+        self._head = PhoneHead.from_pretrained(codec)
         self.doubtful = False
 
     def __call__(self, wav: Tensor, said: Phonemes) -> list[tuple[str, int]]:
         """Symbols and their frames."""
-        alignment = self._align.align(self._head, wav, said)
+        alignment = align(self._head, wav, said)
         self.doubtful = alignment.score < DOUBTFUL
         return list(alignment.timed(said.separators))

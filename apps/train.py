@@ -94,6 +94,28 @@ def durations(
     return OK if train_durations(recipe, data, out, settings or []) else INTERRUPTED
 
 
+def ctc(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/ctc-16k.json.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="English speech with its text.")],
+    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Train a phone head, or take up the run in --out. Ctrl-C saves it."""
+    from .train_ctc_data import train_ctc
+
+    out = Path("out") / recipe.stem if out is None else out
+    return OK if train_ctc(recipe, data, codec, out, settings or []) else INTERRUPTED
+
+
 def tables(
     codec: Annotated[Path, typer.Argument(metavar="DIR", help="A trained codec's folder.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Speech to count codes on, as for training.")],

@@ -22,7 +22,7 @@ from ..data import audio
 from ..data.corpus import PackedCorpus, index_of, open_packed, pack
 from ..data.errors import MynahError
 from ..data.manifest import Recording
-from .recordings import group_of, recordings_in
+from .recordings import group_of, recordings_in, with_validation
 from .run_folder import Interrupt
 from .train_options import TrainOptions, read_recipe
 
@@ -91,7 +91,12 @@ def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> C
     Raises:
         MynahError: no recordings to train or validate on, or no room for the cache.
     """
-    kept = recordings_in(data, excluded, say)
+    return pack_all(recordings_in(data, excluded, say), data, say)
+
+
+def pack_all(recordings: list[Recording], data: Path, say: Callable[[str], None]) -> Corpora:
+    """The given recordings of `data` from the cache, as `packed`."""
+    kept = with_validation(recordings)
     folder = cache_folder() / f"codec-{fingerprint(kept)}"
     corpora = []
     for split in ("train", "val"):

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,20 @@ from .train_options import TrainOptions, read_recipe
 KMEANS_LATENTS = 32768
 
 
+class Steps(Protocol):
+    """Options of a run that has `steps` of `batch` examples each, over all processes."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def batch(self) -> int: ...
+
+
 class Rank:
     """This process's share of every step's examples, from a given step on, as a batch sampler."""
 
-    def __init__(self, options: TrainOptions, accelerator: Accelerator, step: int):
+    def __init__(self, options: Steps, accelerator: Accelerator, step: int):
         self.per_process = options.batch // accelerator.num_processes
         if self.per_process * accelerator.num_processes != options.batch:
             raise MynahError(

@@ -37,6 +37,17 @@ class Encoded(NamedTuple):
     channels: int
 
 
+class Depths(NamedTuple):
+    """The encoder's continuous features at several depths, first to last.
+
+    `hidden` float32 [layers, B, D, N]: the projected spectrum, the output of each block, and the normalised
+    output of the last; `latent` [B, latent_dim, N]: the projection of the last of them, before the quantizer.
+    """
+
+    hidden: Tensor
+    latent: Tensor
+
+
 class Codec:
     """A trained codec in evaluation mode.
 
@@ -146,12 +157,29 @@ class Codec:
     # Clones leave inference mode: what these return may enter the training of another network.
     def features(self, wav: Tensor | np.ndarray) -> Tensor:
         """Continuous latents [B, D, N] before the quantizer, of mono wav [B, 1, T] at the codec's rate."""
-        wav = self.checked(wav)[:, 0]
-        hop = self.config.hop_length
-        padded = F.pad(wav, (0, -wav.shape[-1] % hop)).to(self.device)
         with torch.inference_mode():
-            latent = self.network.encoder(padded)
+            latent = self.network.encoder(self._whole_frames(wav))
         return latent.transpose(1, 2).clone()
+
+    def depths(self, wav: Tensor | np.ndarray) -> Depths:
+        """What `features` gives, from every depth of the encoder: heads choose among them (SUPERB, Yang et
+        al. 2021).
+
+        Args:
+            wav: float [B, 1, T] in [-1, 1] at the codec's rate; N is T / `hop_length`, rounded up.
+
+        Raises:
+            AudioError: as `encode`.
+        """
+        with torch.inference_mode():
+            hidden, latent = self.network.encoder.depths(self._whole_frames(wav))
+            stacked = torch.stack(hidden).transpose(2, 3)
+        return Depths(stacked.clone(), latent.transpose(1, 2).clone())
+
+    def _whole_frames(self, wav: Tensor | np.ndarray) -> Tensor:
+        """Mono wav [B, 1, T] as [B, n * hop] on the network's device."""
+        mono = self.checked(wav)[:, 0]
+        return F.pad(mono, (0, -mono.shape[-1] % self.config.hop_length)).to(self.device)
 
     def init_encode_state(self, batch: int) -> EncoderState:
         """Before the first frame of `batch` mono streams."""

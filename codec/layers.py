@@ -62,6 +62,14 @@ class ConvNeXtStack(nn.Module):
             new_state.append(past)
         return self.norm(x), new_state
 
+    def depths(self, x: Tensor) -> list[Tensor]:
+        """Of a whole signal [B, n, in_dim]: the projected input, the output of each block and, last, what
+        `step` returns; `layers` + 2 times [B, n, dim]."""
+        found = [self.input_norm(self.input(x))]
+        for block in self._blocks():
+            found.append(block.step(found[-1], block.init_state(len(x)))[0])
+        return [*found, self.norm(found[-1])]
+
     def _blocks(self) -> list[ConvNeXtBlock]:
         return cast(list[ConvNeXtBlock], list(self.blocks))
 

@@ -49,6 +49,13 @@ class Encoder(nn.Module):
         with torch.autocast(wav.device.type, enabled=False):
             return self.normalise(self.output(x.float())), EncoderState(samples, stack)
 
+    def depths(self, wav: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Of a whole signal: what `ConvNeXtStack.depths` gives, and the latent."""
+        features, _ = self.analysis.step(wav, self.analysis.init_state(len(wav)))
+        hidden = self.stack.depths(features)
+        with torch.autocast(wav.device.type, enabled=False):
+            return hidden, self.normalise(self.output(hidden[-1].float()))
+
     def forward(self, wav: Tensor, batch_statistics: bool = False) -> Tensor:
         """A whole signal; with `batch_statistics`, latents are normalised by, and teach, the batch's own."""
         features, _ = self.analysis.step(wav, self.analysis.init_state(len(wav)))

@@ -118,6 +118,21 @@ def test_long_signals_pass_in_blocks_unnoticed(tiny, monkeypatch):
     assert torch.allclose(tiny.decode(whole), sound, atol=1e-6)
 
 
+def test_depths(tiny):
+    """The last depth and the latent are what `features` and the encoder's blocks give."""
+    wav = torch.randn(2, 1, 3300) * 0.1
+    hidden, latent = tiny.depths(wav)
+    assert hidden.shape == (tiny.config.encoder_layers + 2, 2, tiny.config.encoder_dim, 11)
+    torch.testing.assert_close(latent, tiny.features(wav))
+    encoder = tiny.network.encoder
+    projected = encoder.normalise(encoder.output(hidden[-1].transpose(1, 2)))
+    torch.testing.assert_close(projected.transpose(1, 2), latent)
+    for i, block in enumerate(encoder.stack.blocks):
+        x = hidden[i].transpose(1, 2)
+        torch.testing.assert_close(block.step(x, block.init_state(2))[0].transpose(1, 2), hidden[i + 1])
+    assert not hidden.is_inference()
+
+
 def test_features(tiny):
     wav = noise(2, 1, 10 * HOP + 1)
     features = tiny.features(wav)

@@ -1,8 +1,21 @@
-"""Text to speech: how long each phoneme lasts, in whose voice, and the synthesis itself."""
+"""Text to speech: when each phoneme is spoken and for how long, in whose voice, and the synthesis itself."""
 
+from .align import Alignment, AlignmentError, Segment, align, align_batch
 from .cloning import clone
 from .durations import Durations
 from .synthesizer import Piece, Synthesizer
 from .voice import Voice, VoiceError
 
-__all__ = ["Synthesizer", "Piece", "Durations", "Voice", "VoiceError", "clone"]
+__all__ = [
+    "Synthesizer",
+    "Piece",
+    "Durations",
+    "Voice",
+    "VoiceError",
+    "clone",
+    "align",
+    "align_batch",
+    "Alignment",
+    "AlignmentError",
+    "Segment",
+]

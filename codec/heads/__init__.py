@@ -1,0 +1,6 @@
+"""What else the codec's encoder can do: heads that read its continuous features."""
+
+from .ctc import PhoneHead, Scores
+from .phone_config import PhoneHeadConfig
+
+__all__ = ["PhoneHead", "PhoneHeadConfig", "Scores"]

@@ -78,10 +78,11 @@ def inspect_file(path: str | None) -> Info:
         raise BitstreamError(f"{name}: {info.header.channels} channels, the demo takes 1 or {MAX_CHANNELS}")
     if not info.length:
         raise BitstreamError(f"{name}: holds no samples")
-    frames = info.n_frames / codec.config.frame_rate  # a hostile header may state less than the frames hold
-    if max(info.seconds, frames - 1) > SECONDS[1]:
+    # A hostile header may state less than the frames hold.
+    coded = (info.n_frames - 1) / codec.config.frame_rate
+    if max(info.seconds, coded) > SECONDS[1]:
         raise BitstreamError(
-            f"{name}: {max(info.seconds, frames):.2f} s long, the demo takes {SECONDS[1]:g} s at the most"
+            f"{name}: {max(info.seconds, coded):.2f} s long, the demo takes {SECONDS[1]:g} s at the most"
         )
     return info
 

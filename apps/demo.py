@@ -16,7 +16,11 @@ OK = 0
 HOUR = 3600
 WAITING = 20  # jobs at the most, of all who use the page
 # Without a stated width Gradio's page shrinks to its contents, which then never come to rest.
-STYLE = ".gradio-container {width: 100% !important; max-width: 1240px !important; margin: 0 auto !important}"
+STYLE = """
+.gradio-container {width: 100% !important; max-width: 1240px !important; margin: 0 auto !important}
+.mynah-table * {font-family: var(--font) !important; font-size: 13px !important}
+@media (max-width: 640px) {.mynah-picture {height: 270px !important}}
+"""
 
 
 def serve(host: str, port: int, open_browser: bool) -> int:

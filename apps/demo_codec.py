@@ -33,7 +33,7 @@ def add_tab() -> None:
             with gr.Column(min_width=320):
                 spectrograms = _picture("Spectrograms", 430)
             with gr.Column(min_width=320):
-                tokens = _picture("Tokens: a row for each codebook, alike tokens in like colours", 220)
+                tokens = _picture("Tokens: a row for each codebook, alike tokens in like colours", 240)
                 scores = _table(
                     ["score", "value", "how to read it"], demo_coding.NOT_MEASURED, "codec-scores"
                 )
@@ -43,7 +43,7 @@ def add_tab() -> None:
                 open_it = gr.Button("Open")
                 sound = _player("Sound", "codec-opened")
             with gr.Column(min_width=320):
-                map_of_file = _picture("Tokens", 220)
+                map_of_file = _picture("Tokens", 240)
                 facts = _table(["what", "value"], [], "codec-facts")
 
     sample.click(_sample, outputs=recording, api_visibility="private")
@@ -92,9 +92,22 @@ def _player(label: str, elem_id: str) -> gr.Audio:
 def _picture(title: str, height: int) -> gr.Image:
     gr.Markdown(title)  # a label would cover the picture's corner
     return gr.Image(
-        label=title, show_label=False, interactive=False, height=height, buttons=["download", "fullscreen"]
+        label=title,
+        show_label=False,
+        interactive=False,
+        height=height,
+        buttons=["download", "fullscreen"],
+        elem_classes="mynah-picture",
     )
 
 
 def _table(headers: list[str], rows: demo_coding.Table, elem_id: str) -> gr.Dataframe:
-    return gr.Dataframe(rows, headers=headers, interactive=False, wrap=True, buttons=[], elem_id=elem_id)
+    return gr.Dataframe(
+        rows,
+        headers=headers,
+        interactive=False,
+        wrap=True,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="mynah-table",
+    )

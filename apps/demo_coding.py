@@ -22,12 +22,12 @@ from .info import facts
 Tell = Callable[[float, str], object]  # how much is done, 0 to 1, and what comes next
 Table = list[list[str | float]]
 NOT_MEASURED: Table = [  # name, value, how to read it
-    ["real kbit/s", "-", "the whole file, beside 256 of 16-bit samples at 16 kHz"],
-    ["PESQ-WB", "-", "1 to 4.64, where nothing differs"],
-    ["ESTOI", "-", "0 to 1, where nothing differs"],
-    ["mel distance", "-", "0 where nothing differs; 0.1 is 2 dB in every band"],
+    ["real kbit/s", "-", "all of the file; 16-bit samples at 16 kHz: 256"],
+    ["PESQ-WB", "-", "1 to 4.64: no difference"],
+    ["ESTOI", "-", "0 to 1: no difference"],
+    ["mel distance", "-", "0: no difference; 0.1: 2 dB in every band"],
 ]
-PICTURE = {"dpi": 160, "width": 6.4}  # its letters can be read at a phone's width
+DPI, WIDTH = 160, 6.4  # inches: the letters beside a picture can be read at a phone's width
 
 
 class Reconstruction(NamedTuple):
@@ -70,7 +70,7 @@ def reconstruct(path: str | None, bitrate: float, folder: Path, tell: Tell) -> R
     tell(0.7, "Drawing")
     pair = [("original", sound.wav), (f"at {bitrate:g} kbit/s", coded.wav)]
     picture = folder / "spectrograms.png"
-    plot_comparison([(title, wav, sound.sample_rate) for title, wav in pair], picture, **PICTURE)
+    plot_comparison([(title, wav, sound.sample_rate) for title, wav in pair], picture, DPI, WIDTH)
     file = folder / (Path(str(path)).stem + SUFFIX)
     file.write_bytes(coded.file)
     return Reconstruction(
@@ -128,7 +128,7 @@ def open_file(path: str | None, folder: Path, tell: Tell) -> Opened:
 def draw_tokens(codec: Codec, codes: Codes, folder: Path) -> str:
     """Draw the codes [C, K, N] and return the picture's path."""
     picture = folder / "tokens.png"
-    plot_tokens(token_shades(codec, codes), codec.config.frame_rate, picture, **PICTURE)
+    plot_tokens(token_shades(codec, codes), codec.config.frame_rate, picture, DPI, WIDTH)
     return str(picture)
 
 

@@ -78,12 +78,10 @@ def inspect_file(path: str | None) -> Info:
         raise BitstreamError(f"{name}: {info.header.channels} channels, the demo takes 1 or {MAX_CHANNELS}")
     if not info.length:
         raise BitstreamError(f"{name}: holds no samples")
-    # A hostile header may state less than the frames hold.
-    coded = (info.n_frames - 1) / codec.config.frame_rate
-    if max(info.seconds, coded) > SECONDS[1]:
-        raise BitstreamError(
-            f"{name}: {max(info.seconds, coded):.2f} s long, the demo takes {SECONDS[1]:g} s at the most"
-        )
+    # A hostile header may state less than the frames hold. Two of them are the delay and rounding.
+    seconds = max(info.seconds, (info.n_frames - 2) / codec.config.frame_rate)
+    if seconds > SECONDS[1]:
+        raise BitstreamError(f"{name}: {seconds:.2f} s long, the demo takes {SECONDS[1]:g} s at the most")
     return info
 
 

@@ -110,7 +110,7 @@ def plot_tokens(
         raise AudioError(f"tokens of shape {list(shades.shape)}: [channels, codebooks, frames] is expected")
     channels, n_codebooks, n_frames = shades.shape
     figure = _figure(dpi)
-    figure.set_size_inches(width, 0.7 + channels * (0.25 + 0.14 * n_codebooks))
+    figure.set_size_inches(width, 0.7 + channels * (0.45 + 0.14 * n_codebooks))
     panels = figure.subplots(channels, 1, sharex=True, squeeze=False)[:, 0]
     for number, (panel, shade) in enumerate(zip(panels, shades, strict=True), start=1):
         panel.imshow(
@@ -123,7 +123,9 @@ def plot_tokens(
             interpolation="nearest",
         )
         panel.set_yticks([1, n_codebooks] if n_codebooks > 1 else [1])
-        panel.set_ylabel("codebook" if channels == 1 else f"channel {number}")
+        panel.set_ylabel("codebook")
+        channel = f", channel {number}" if channels > 1 else ""
+        panel.set_title(f"{n_codebooks} x {n_frames} tokens{channel}", loc="left", fontsize=11)
     panels[-1].set_xlabel("seconds")
     _save(figure, path)
 

@@ -153,11 +153,15 @@ def mynah_process() -> Callable[..., subprocess.Popen]:
 
 
 @pytest.fixture(scope="session")
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port() -> Callable[[], int]:
+    """Gives a port that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +169,7 @@ def demo_url(mynah_process, free_port, tmp_path_factory) -> Iterator[str]:
     """Address of the demo, which runs as a process of its own."""
     pytest.importorskip("gradio", reason='the demo needs gradio: pip install ".[demo]"')
     log = tmp_path_factory.mktemp("demo") / "stderr"
-    with open(log, "w") as stderr, mynah_process("demo", "--port", free_port, stderr=stderr) as process:
+    with open(log, "w") as stderr, mynah_process("demo", "--port", free_port(), stderr=stderr) as process:
         line = process.stdout.readline().decode()
         assert line.startswith("mynah demo: http://127.0.0.1:"), line + log.read_text()
         yield line.split()[2]

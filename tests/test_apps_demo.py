@@ -212,7 +212,7 @@ def write_other_weights(path):
         (lambda path: write_codes(path, channels=3), "3 channels, the demo takes 1 or 2"),
         (lambda path: write_codes(path, n_codebooks=5), "found 5 codebooks, this codec decodes 3, 6, 12"),
         (lambda path: write_codes(path, frames=3_002), "60.02 s long, the demo takes 60 s"),
-        (lambda path: write_codes(path, frames=4_000, length=160), "79.98 s long, the demo takes 60 s"),
+        (lambda path: write_codes(path, frames=4_000, length=160), "79.96 s long, the demo takes 60 s"),
         (write_large, "25.0 MB, the demo takes 25 MB"),
         (Path.touch, "is empty"),
     ],
@@ -238,7 +238,7 @@ def test_the_command_line_refuses_codebooks_that_are_not_offered(mynah, tmp_path
 
 def test_without_gradio_one_line_says_what_to_install(mynah, free_port, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    result = mynah("demo", "--port", free_port)
+    result = mynah("demo", "--port", free_port())
     assert result.returncode == 2
     assert result.stderr == "mynah: the demo needs the package gradio: pip install 'mynah[demo]'\n"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mynah.data.errors import AudioError, MynahError
-from mynah.data.spectrogram import plot_comparison, plot_curves
+from mynah.data.spectrogram import plot_comparison, plot_curves, plot_tokens
 
 pytest.importorskip("matplotlib")
 TONE = (0.5 * np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)).astype(np.float32)
@@ -148,3 +148,23 @@ def test_bad_progress(tmp_path, text, message):
     assert [p.name for p in tmp_path.iterdir()] == ["p.jsonl"]
     with pytest.raises(MynahError, match=r"gone\.jsonl: cannot be read \(No such file"):
         plot_curves(tmp_path / "gone.jsonl", tmp_path / "a.png")
+
+
+def test_tokens_are_drawn_with_time_across_and_the_first_codebook_on_top(tmp_path):
+    shades = np.zeros((1, 2, 10))
+    shades[0, 0, 5:] = 1  # yellow in viridis: the right half of the upper row
+    plot_tokens(shades, 50, tmp_path / "a.png")
+    picture = pixels(tmp_path / "a.png")
+    rows, columns = np.nonzero((picture[:, :, 0] > 0.95) & (picture[:, :, 2] < 0.3))
+    below, left = np.nonzero((picture[:, :, 0] < 0.3) & (picture[:, :, 2] > 0.3))
+    assert rows.max() < below.max() and left.min() < columns.min()
+    assert 0.4 * picture.shape[1] < columns.min() < 0.6 * picture.shape[1]
+
+
+def test_tokens_of_two_channels_make_a_taller_picture_and_others_are_refused(tmp_path):
+    for channels in (1, 2):
+        plot_tokens(np.zeros((channels, 3, 10)), 50, tmp_path / f"{channels}.png", width=5)
+    one, two = (pixels(tmp_path / f"{channels}.png").shape for channels in (1, 2))
+    assert two[0] > 1.4 * one[0] and two[1] == one[1] == 550
+    with pytest.raises(AudioError, match=r"tokens of shape \[3, 10\]"):
+        plot_tokens(np.zeros((3, 10)), 50, tmp_path / "c.png")

@@ -38,6 +38,7 @@ def serve(host: str, port: int, open_browser: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="mynah-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and results: gone with the program
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"  # Gradio asks its own server whether it is up
         blocks = build()
         from .demo_limits import MAX_MEGABYTES
 

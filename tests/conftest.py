@@ -166,10 +166,14 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def demo_url(mynah_process, free_port, tmp_path_factory) -> Iterator[str]:
-    """Address of the demo, which runs as a process of its own."""
+    """Address of the demo, which runs as a process of its own, where a proxy that does not answer is set."""
     pytest.importorskip("gradio", reason='the demo needs gradio: pip install ".[demo]"')
     log = tmp_path_factory.mktemp("demo") / "stderr"
-    with open(log, "w") as stderr, mynah_process("demo", "--port", free_port(), stderr=stderr) as process:
+    with pytest.MonkeyPatch.context() as patch, open(log, "w") as stderr:
+        patch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        patch.delenv("NO_PROXY", raising=False)
+        process = mynah_process("demo", "--port", free_port(), stderr=stderr)
+    with process:
         line = process.stdout.readline().decode()
         assert line.startswith("mynah demo: http://127.0.0.1:"), line + log.read_text()
         yield line.split()[2]

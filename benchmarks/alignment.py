@@ -9,7 +9,7 @@ Needs `pip install pocketsphinx`."""
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,14 +45,14 @@ def reference(wav: np.ndarray, said: Phonemes) -> Times | None:
         decoder.add_word(name, phones, update=name == names[-1])
     pcm = (wav * 32767).clip(-32768, 32767).astype("<i2").tobytes()
     decoder.set_align_text(" ".join(names))
-    for level in ("words", "phones"):
-        if level == "phones":
-            decoder.set_alignment()
-        decoder.start_utt()
-        decoder.process_raw(pcm, no_search=False, full_utt=True)
-        decoder.end_utt()
+    try:
+        decode(decoder, pcm)
         if decoder.hyp() is None:
             return None
+        decoder.set_alignment()
+        decode(decoder, pcm)
+    except RuntimeError:  # no way through
+        return None
     starts, bounds = [], []
     for word in decoder.get_alignment():
         if word.name.split("(")[0] not in names:
@@ -63,6 +63,13 @@ def reference(wav: np.ndarray, said: Phonemes) -> Times | None:
     if len(starts) != expected:
         return None
     return Times(np.array(starts) / REFERENCE_RATE, np.array(bounds) / REFERENCE_RATE)
+
+
+def decode(decoder: Any, pcm: bytes) -> None:
+    """One pass over a recording."""
+    decoder.start_utt()
+    decoder.process_raw(pcm, no_search=False, full_utt=True)
+    decoder.end_utt()
 
 
 def ours(head: PhoneHead, wav: torch.Tensor, said: Phonemes) -> Times:

@@ -27,7 +27,7 @@ def tokenize(
     head_name: str | None,
     say: Callable[[str], None],
 ) -> None:
-    """Encode every recording of `data` that is not yet in `out`, and align them if asked to; channels are mixed.
+    """Encode, and align if asked to, every recording of `data` that is not yet in `out`; channels are mixed.
 
     Args:
         data: a folder that `read_manifest` reads.

@@ -5,8 +5,8 @@ A folder holds
 - `tokens.json`: whose codes they are, see `TokenInfo`;
 - `00000.npy`, `00001.npy`, ...: int16 [frames, codebooks], the codes of recordings one after the other;
 - `00000.jsonl`, ...: a line for each recording of the shard, see `Label`. A shard without it does not count;
-- `alignments.jsonl`, where `mynah tokenize --align` has made one: for each recording that is aligned its `id`,
-  `phonemes` (a list of symbols) and `durations` (frames of each; they add up to those of the recording);
+- `alignments.jsonl`, where `mynah tokenize --align` has made one: for each recording that is aligned its
+  `id`, `phonemes` (a list of symbols) and `durations` (frames of each; they add up to its own);
 - `errors.jsonl`: `id`, `path` and `error` of what could not be read when the folder was last written to.
 
 Arrays and labels are written to temporary names and renamed, the labels last: a writer killed at any moment

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Train everything that speaks, on the codec's features and tokens: runs/train_speech.sh DATA OUT
+# Phone head, tokens with alignments, durations, language model; a folder in OUT each. Run again with the same
+# arguments, it goes on where it was stopped.
+set -eu
+cd "$(dirname "$0")/.."
+data=$1 out=$2
+
+mynah train ctc runs/ctc-16k.json --data "$data" --out "$out/phones-16k"
+mynah tokenize "$data" "$out/tokens" --exclude noise --exclude meetings --align --head "$out/phones-16k"
+mynah train durations runs/durations-16k.json --data "$out/tokens/alignments.jsonl" --out "$out/mynah-durations"
+# All speech first, without text; then with phonemes, and voices by name.
+mynah train lm runs/lm-16k.json --data "$out/tokens" --out "$out/lm-speech"
+mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --out "$out/mynah-lm" --init "$out/lm-speech"

@@ -8,15 +8,15 @@ from tqdm import tqdm
 
 from ..codec import Codec
 from ..codec.peers import load_tokenizer
-from ..data import audio
 from ..data.errors import MynahError
-from ..data.manifest import Recording, read_manifest
+from ..data.manifest import read_manifest
 from .evaluate_coders import SAMPLE_RATE, Coded, Coder, MynahCoder, Original, TokenizerCoder
 from .evaluate_report import set_lines
 from .evaluate_run import Notes, about, write
-from .evaluate_scores import METRICS, Tell, Wav, score, spread, usable
+from .evaluate_scores import METRICS, Tell, score, spread, usable
 from .evaluate_sets import ClipSet, clip_sets
 from .peer_codecs import CODEC2_MODES, OPUS_BITRATES, Codec2, Opus
+from .recordings import read_mono
 
 DEFAULT_PEERS = ("opus", "codec2", "encodec")
 
@@ -125,7 +125,7 @@ def measure_set(
     measured: dict[str, list[Measured]] = {coder.name: [] for coder in coders}
     total = 0.0
     for recording in clip_set.recordings:
-        wav = read_clip(recording, seconds)
+        wav = read_mono(recording, SAMPLE_RATE, seconds)
         total += len(wav) / SAMPLE_RATE
         for coder in coders:
             coded = coder(wav)
@@ -144,12 +144,6 @@ def measure_set(
         "seconds": round(total, 2),
         "coders": {name: summarise(rows, edges) for name, rows in measured.items()},
     }
-
-
-def read_clip(recording: Recording, seconds: float) -> Wav:
-    """The beginning of a recording, all channels mixed: [T] at 16 kHz."""
-    wav = audio.load(recording.path, SAMPLE_RATE).wav.mean(0)
-    return wav[: round(seconds * SAMPLE_RATE)]
 
 
 def summarise(rows: Sequence[Measured], edges: Sequence[int]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..data import audio
 from ..data.errors import AudioError, MynahError, TextError
 from ..data.metrics import SILENCE
 from ..data.text import phonemize
-from ..tts.align import align
+from ..tts.align import DOUBTFUL, align
 from ..tts.textgrid import Clock, to_json, to_textgrid
 from . import codecs, files
 from .coding import Samples
@@ -20,7 +20,6 @@ from .verbs import tell
 TEXTGRID, JSON = ".TextGrid", ".json"
 MAX_SECONDS = 600.0  # a gigabyte of features
 MAX_TEXT = 100_000  # characters: far more than anyone says in that time
-DOUBTFUL = -2.0  # below this score the recording says something else
 
 
 def run(source: str, text: str, target: str | None, codec_name: str, head_name: str, force: bool) -> int:

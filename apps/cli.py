@@ -265,6 +265,11 @@ def tokenize(
         list[str] | None,
         typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="Also say which phoneme of its English text each frame belongs to."),
+    ] = False,
+    head: Annotated[str, typer.Option(help="Name or folder of the phone head to align with.")] = "phones-16k",
 ) -> int:
     """Encode a folder of speech as token shards, to train a language model on.
 
@@ -274,7 +279,8 @@ def tokenize(
 
     from . import tokenizing, verbs
 
-    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], verbs.tell)
+    head_name = head if align else None
+    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], head_name, verbs.tell)
     return OK
 
 

@@ -9,10 +9,8 @@ from ..codec.heads import PhoneHead
 from ..data.audio import AudioReader, Resampler, resample_blocks
 from ..data.errors import AudioError
 from ..data.text import Phonemes
-from ..tts.align import align
+from ..tts.align import DOUBTFUL, align
 from .files import display_name
-
-DOUBTFUL = -2.0  # below this score the recording says something else
 
 
 def read_clip(source: str, sample_rate: int, longest: float) -> Tensor:

@@ -7,10 +7,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..codec import Codec
+from ..codec.heads import PhoneHead
 from ..data.audio import AudioReader
 from ..data.errors import AudioError
 from ..data.manifest import Recording
 from ..data.shards import ERRORS, Label, ShardWriter, TokenInfo
+from .aligning import align_tokens
 from .codecs import codebooks_for, load
 from .coding import Codes, Samples, encode_blocks
 from .recordings import group_of, recordings_in
@@ -22,9 +24,10 @@ def tokenize(
     codec_name: str,
     bitrate: float,
     excluded: Sequence[str],
+    head_name: str | None,
     say: Callable[[str], None],
 ) -> None:
-    """Encode every recording of `data` that is not yet in `out`; channels are mixed.
+    """Encode, and align if asked to, every recording of `data` that is not yet in `out`; channels are mixed.
 
     Args:
         data: a folder that `read_manifest` reads.
@@ -32,12 +35,14 @@ def tokenize(
         codec_name: name or folder.
         bitrate: kbit/s; one of the codec's.
         excluded: corpora of `data` to leave out.
+        head_name: name or folder of the phone head to align with; None to align nothing.
         say: where lines for the user go.
 
     Raises:
-        MynahError: no such codec or bitrate, no recordings, or `out` holds codes of another codec.
+        MynahError: no such codec, bitrate or phone head, no recordings, or codes of another codec in `out`.
     """
     codec = load(codec_name)
+    head = PhoneHead.from_pretrained(codec, head_name) if head_name is not None else None
     n_codebooks = codebooks_for(codec, bitrate)
     recordings = recordings_in(data, excluded, say)
     config = codec.config
@@ -64,6 +69,8 @@ def tokenize(
     say(", ".join(f"{split}: {n:.2f} hours" for split, n in hours.items()) or "no recordings could be read")
     if failed:
         say(f"left out as not readable: {failed}, listed in {out / ERRORS}")
+    if head is not None:
+        align_tokens(head, recordings, out, say)
 
 
 def codes_of(codec: Codec, path: Path, n_codebooks: int) -> Iterator[Codes]:

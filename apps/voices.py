@@ -25,15 +25,41 @@ def list_voices() -> int:
 
 def add(
     name: Name,
-    clip: Annotated[str, typer.Argument(metavar="CLIP", help="A sound file with 3 to 10 s of speech, or -.")],
+    clip: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CLIP]", help="A sound file with 3 to 10 s of speech, or -.", show_default=False
+        ),
+    ] = None,
     text: Annotated[
         str | None,
         typer.Option(help="What the clip says, word for word: the voice gets steadier.", show_default=False),
     ] = None,
+    speaker: Annotated[
+        str | None,
+        typer.Option(help="Instead of a clip: a speaker that --model knows by name.", show_default=False),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
     codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of this name.")] = False,
 ) -> int:
-    """Make a voice of your own from a clip of somebody who agrees to it."""
+    """Make a voice from a clip of somebody who agrees to it, or of a speaker that the model knows."""
+    from ..tts import voice_store
+    from ..tts.cloning import known_voice
+    from .codecs import load
+    from .say import load_lm
+
+    voice_store.check_new(name, force)
+    if (clip is None) == (speaker is None) or (speaker is not None and text is not None):
+        raise MynahError("a voice comes from a clip, perhaps with its --text, or from a --speaker")
+    if clip is not None:
+        return _add_clip(name, clip, text, codec, force)
+    voice = known_voice(load(codec), load_lm(model), name, speaker or "")
+    print(f"{name}: {voice_store.add(voice, force)}")
+    return OK
+
+
+def _add_clip(name: str, clip: str, text: str | None, codec: str, force: bool) -> int:
     from ..data.text import phonemize
     from ..tts import voice_store
     from ..tts.cloning import CONSENT, LONGEST, clone
@@ -42,7 +68,6 @@ def add(
     from .files import display_name
     from .verbs import tell
 
-    voice_store.check_new(name, force)
     said = phonemize(text) if text is not None else None
     loaded = load(codec)
     wav = read_clip(clip, loaded.config.sample_rate, LONGEST)

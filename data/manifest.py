@@ -3,14 +3,13 @@
 Recognised, in this order:
 
 - *manifest*: `manifest.jsonl` in the folder, or in folders directly inside it: a JSON object a line with
-`id`,
-  `audio` (path from the parent of the folder that holds the manifest), `split`, `seconds`, and where known
-  `speaker`, `language`, `text`; every other key goes to `extra`.
+  `id`, `audio` (path from the parent of the folder that holds the manifest), `split`, `seconds`, and where
+  known `speaker`, `language`, `text`; every other key goes to `extra`.
 - *VCTK*: `wav48_silence_trimmed/` or `wav48/` with a folder per speaker, and `txt/`; the first microphone
-only. - *LJSpeech*: `metadata.csv` (id|text|normalised text) and `wavs/`.
+  only.
+- *LJSpeech*: `metadata.csv` (id|text|normalised text) and `wavs/`.
 - *LibriSpeech*, *LibriTTS*: `.../speaker/chapter/` with `*.trans.txt` or `*.normalized.txt`; the split is
-read
-  off the folder `train-*`, `dev-*` (val) or `test-*`.
+  read off the folder `train-*`, `dev-*` (val) or `test-*`.
 - *tree*: any folder of sound files; the speaker is the folder a file lies in.
 
 Where the layout has no splits, `assign_splits` makes them.

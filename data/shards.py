@@ -5,8 +5,8 @@ A folder holds
 - `tokens.json`: whose codes they are, see `TokenInfo`;
 - `00000.npy`, `00001.npy`, ...: int16 [frames, codebooks], the codes of recordings one after the other;
 - `00000.jsonl`, ...: a line for each recording of the shard, see `Label`. A shard without it does not count;
-- `alignments.jsonl`, where somebody has made one: for each recording that is aligned its `id`, `phonemes`
-  (a list of symbols) and `durations` (frames of each; they add up to those of the recording);
+- `alignments.jsonl`, where `mynah tokenize --align` has made one: for each recording that is aligned its
+  `id`, `phonemes` (a list of symbols) and `durations` (frames of each; they add up to its own);
 - `errors.jsonl`: `id`, `path` and `error` of what could not be read when the folder was last written to.
 
 Arrays and labels are written to temporary names and renamed, the labels last: a writer killed at any moment
@@ -31,6 +31,7 @@ from .errors import MynahError
 SHARD_FRAMES = 1 << 18  # 87 minutes at 50 frames/s; 3 MB at 6 codebooks
 FORMAT = 1
 ERRORS = "errors.jsonl"
+ALIGNMENTS = "alignments.jsonl"
 
 
 class ShardError(MynahError, ValueError):
@@ -220,7 +221,7 @@ class TokenCorpus:
         return codes
 
     def _read_alignments(self) -> dict[str, Alignment]:
-        path = self.folder / "alignments.jsonl"
+        path = self.folder / ALIGNMENTS
         frames = {label.id: label.frames for label in self.labels}
         found: dict[str, Alignment] = {}
         for number, entry in _lines(path) if path.exists() else ():

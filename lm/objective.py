@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import patterns
@@ -97,13 +98,15 @@ class Objective:
             codes = with_noise(codes, batch.n_frames, self.token_noise, config.codebook_size, generators)
             condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generators)
         tokens = patterns.to_steps(codes, source, config.none)
-        logits = network(tokens, time, condition).float().transpose(1, 2)  # [B, K, S, entries]
+        logits = network(tokens, time, condition).float()  # [B, S, K, entries]
+        labels, learned = labels.transpose(1, 2), learned.transpose(1, 2)
 
-        log_partition = logits.logsumexp(-1)
-        nats = log_partition - logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-        count = learned.sum((0, 2))
+        nats = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none").view(labels.shape)
+        own = logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+        log_partition = own + nats  # saves a pass over all logits, and one back
+        count = learned.sum((0, 1))
         divisor = count if share is None else share
-        nats = (nats * learned).sum((0, 2)) / divisor
+        nats = (nats * learned).sum((0, 1)) / divisor
         weights = nats.new_tensor(self.stream_weights)
         total = (nats * weights).sum() / weights.sum()
         if self.z:

@@ -19,6 +19,8 @@ import torch
 
 from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
+from mynah.codec.heads import PhoneHeadConfig
+from mynah.codec.heads.ctc import PhoneNetwork
 from mynah.codec.network import CodecNetwork
 
 # A shell that starts the tests in the background has Ctrl-C ignored, which every child would inherit.
@@ -112,6 +114,18 @@ def speaking(tmp_path_factory, tiny) -> Speaking:
     voice = Voice("tiny", "tiny", tiny.weights_hash, codes, ("h", "ˈaɪ", "."), (4, 9, 7), rights="CC0")
     voice.save(folder / "tiny.safetensors")
     return Speaking(folder / "lm", folder / "durations", folder / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def head_folder(tiny, tmp_path_factory) -> Path:
+    """A phone head with random weights on `tiny`."""
+    torch.manual_seed(0)
+    config = PhoneHeadConfig(
+        codec="tiny", codec_hash=tiny.weights_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3
+    )
+    folder = tmp_path_factory.mktemp("head") / "phones"
+    checkpoint.save(folder, config, PhoneNetwork(config).state_dict())
+    return folder
 
 
 @pytest.fixture(scope="session")

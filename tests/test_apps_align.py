@@ -7,25 +7,10 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from mynah.codec import checkpoint
-from mynah.codec.heads import PhoneHeadConfig
-from mynah.codec.heads.ctc import PhoneNetwork
 from mynah.data import audio
 
 TEXT = "A cat sat, and another sat."
-
-
-@pytest.fixture(scope="module")
-def head_folder(tiny, tmp_path_factory):
-    torch.manual_seed(0)
-    config = PhoneHeadConfig(
-        codec="tiny", codec_hash=tiny.weights_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3
-    )
-    folder = tmp_path_factory.mktemp("head") / "phones"
-    checkpoint.save(folder, config, PhoneNetwork(config).state_dict())
-    return folder
 
 
 @pytest.fixture

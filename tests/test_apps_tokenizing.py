@@ -14,8 +14,11 @@ import torch
 
 from mynah.apps import tokenizing
 from mynah.codec import Codec
+from mynah.codec.heads import PhoneHead
 from mynah.data import audio, shards
 from mynah.data.shards import TokenCorpus
+from mynah.data.text import SILENCE, phonemize
+from mynah.tts.align import align
 
 
 @pytest.fixture
@@ -66,6 +69,49 @@ def test_a_folder_of_speech(mynah, data, tmp_path, tiny, tiny_folder):
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
+def test_texts_are_aligned(mynah, data, tmp_path, tiny, tiny_folder, head_folder):
+    out = tmp_path / "tokens"
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--align", "--head", head_folder)
+    result = mynah(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "1 of 1 recordings with English text are aligned" in result.stderr
+    corpus = TokenCorpus(out)
+    (label,) = (label for label in corpus.labels if label.text)
+    found = corpus.alignments[label.id]  # has as many frames as the codes, or it could not be read
+    said = phonemize("Hello.")
+    assert [p for p in found.phonemes if p != SILENCE] == [*said.symbols]
+    wav = audio.load(data / f"{label.id}.wav").wav
+    alone = align(PhoneHead.from_pretrained(tiny, head_folder), torch.from_numpy(wav), said)
+    timed = [*alone.timed(said.separators), (SILENCE, label.frames - alone.n_frames)]
+    assert timed == list(zip(found.phonemes, found.durations, strict=True))
+
+    line = json.loads((out / "alignments.jsonl").read_text())
+    assert (line["corpus"], line["speaker"], line["split"]) == ("own", "s1", "train")
+    (out / "alignments.jsonl").write_text(json.dumps(line | {"score": 0.5}) + "\n")
+    assert mynah(*arguments).returncode == 0
+    assert json.loads((out / "alignments.jsonl").read_text())["score"] == 0.5, "aligned again"
+
+
+def test_what_does_not_say_its_text_is_not_aligned(
+    mynah, data, tmp_path, tiny_folder, head_folder, monkeypatch
+):
+    monkeypatch.setattr("mynah.apps.aligning.DOUBTFUL", 0.1)
+    arguments = (
+        "tokenize",
+        data,
+        tmp_path / "tokens",
+        "--codec",
+        tiny_folder,
+        "--align",
+        "--head",
+        head_folder,
+    )
+    result = mynah(*arguments)
+    assert result.returncode == 0
+    assert "not aligned, it does not seem to say its text (score below 0.1): 1" in result.stderr
+    assert "0 of 1 recordings" in result.stderr
+
+
 def test_what_cannot_be_read_is_listed_and_tried_again(mynah, data, tmp_path, tiny_folder):
     path, out = data / "own" / "c.wav", tmp_path / "tokens"
     good = path.read_bytes()
@@ -91,7 +137,7 @@ def test_stopped_it_keeps_what_is_finished(data, tmp_path, tiny_folder, monkeypa
         done.append(path)
         return real(codec, path, n_codebooks)
 
-    arguments = (data, tmp_path / "tokens", str(tiny_folder), 3.0, [], lambda _: None)
+    arguments = (data, tmp_path / "tokens", str(tiny_folder), 3.0, [], None, lambda _: None)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(tokenizing, "codes_of", press)
         tokenizing.tokenize(*arguments)

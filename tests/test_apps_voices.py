@@ -1,12 +1,17 @@
 """`mynah voice`: voices are listed, made from clips, shown and removed; and clips that are no voice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 
 from mynah.apps import clips
+from mynah.codec import checkpoint
 from mynah.data import audio
 from mynah.data.text import phonemize
+from mynah.lm import LMConfig
+from mynah.lm.network import LMNetwork
 from mynah.tts import Voice, voice_store
 
 
@@ -118,6 +123,25 @@ def test_clips_that_are_no_voice(add, tmp_path, folder, seconds, loudness, words
     soundfile.write(tmp_path / "clip.wav", wav, 16_000, subtype="FLOAT")
     refused(add("ann", tmp_path / "clip.wav"), "clip.wav: ", words)
     assert not folder.exists()
+
+
+def test_of_a_speaker_that_the_model_knows(mynah, clip, folder, speaking, tiny_folder, tmp_path):
+    config = replace(checkpoint.load_as(LMConfig, speaking.lm)[0], speaker_dim=2, speakers=("ann",))
+    checkpoint.save(tmp_path / "lm", config, LMNetwork(config).state_dict())
+    models = ("--model", tmp_path / "lm", "--codec", tiny_folder)
+    assert mynah("voice", "add", "mine", "--speaker", "ann", *models).returncode == 0
+    voice = Voice.load(folder / "mine.safetensors")
+    assert (voice.codes.shape, voice.lm, voice.speaker) == ((3, 0), "tiny-lm", "ann")
+    assert voice.speaker_vector.tolist() == [1, 0]
+    said = ("say", "Hi there.", "--voice", "mine", "--durations", speaking.durations, *models)
+    assert mynah(*said, "-o", tmp_path / "hi.wav").returncode == 0
+
+    refused(
+        mynah("voice", "add", "other", "--speaker", "eve", *models), "'eve' is no voice of tiny-lm", "ann"
+    )
+    refused(mynah("voice", "add", "other", *models), "from a clip", "--speaker")
+    refused(mynah("voice", "add", "other", clip, "--speaker", "ann", *models), "from a clip", "--speaker")
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
 
 
 def test_other_bad_input(add, clip, tmp_path, folder, ship, monkeypatch):

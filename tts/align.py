@@ -16,6 +16,7 @@ from ..codec.heads.paths import best_path, stack, word_chain
 from ..data.errors import AudioError
 from ..data.text import BOUNDARY, SILENCE, Phonemes
 
+DOUBTFUL = -2.0  # below this score a recording says something else
 MAX_CELLS = 500_000_000  # frames times states that are kept, a byte each: about ten minutes of speech
 
 

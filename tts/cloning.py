@@ -1,7 +1,8 @@
-"""A voice from a few seconds of somebody's speech: zero-shot, as in VALL-E (Wang et al. 2023).
+"""Where voices come from: a few seconds of somebody's speech, or the speakers that a language model knows.
 
-The language model hears the recording's codes before it speaks, and goes on in the same voice. It does so
-more steadily where it is told what the recording says, phoneme by phoneme.
+From a clip it is zero-shot, as in VALL-E (Wang et al. 2023): the language model hears the recording's codes
+before it speaks, and goes on in the same voice. It does so more steadily where it is told what the recording
+says, phoneme by phoneme.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.text import Phonemes
+from ..lm import LanguageModel
+from ..lm.condition import speaker_vectors
 from .voice import Voice, VoiceError
 
 SHORTEST, LONGEST = 3.0, 10.0  # seconds
@@ -69,4 +72,33 @@ def clone(
         phonemes,
         durations,
         rights=f"added by the user; {CONSENT}",
+    )
+
+
+def known_voice(codec: Codec, lm: LanguageModel, name: str, speaker: str) -> Voice:
+    """Make a voice of a speaker that a language model was trained on by name (`LMConfig.speakers`).
+
+    Args:
+        codec: the one that the language model speaks in.
+        lm: the language model.
+        name: of the voice.
+        speaker: whose.
+
+    Raises:
+        VoiceError: the model does not know the speaker; a name that cannot be.
+        CheckpointError: codec and language model do not fit each other.
+    """
+    lm.check_codec(codec)
+    try:
+        (vector,) = speaker_vectors(lm.config, [speaker])
+    except ValueError as error:
+        raise VoiceError(str(error)) from None
+    return Voice(
+        name,
+        codec.config.name,
+        codec.weights_hash,
+        torch.zeros(lm.config.n_codebooks, 0, dtype=torch.int64),
+        lm=lm.config.name,
+        speaker=speaker,
+        speaker_vector=vector,
     )

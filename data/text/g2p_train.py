@@ -1,11 +1,9 @@
 """Trains the grapheme-to-phoneme model of `g2p` on a dictionary: joint n-grams of letters and phones.
 
 Every word is cut into graphones, 1-2 letters with 0-2 phones ("ph" with F, "x" with K S), by Viterbi
-training of
-graphone probabilities; an n-gram model over graphones is then estimated with interpolated Kneser-Ney
-discounting
-and rare long n-grams left out. Sources: Bisani and Ney, "Joint-sequence models for grapheme-to-phoneme
-conversion" (2008); Chen and Goodman, "An empirical study of smoothing techniques" (1999).
+training of graphone probabilities; an n-gram model over graphones is then estimated with interpolated
+Kneser-Ney discounting and rare long n-grams left out. Sources: Bisani and Ney, "Joint-sequence models for
+grapheme-to-phoneme conversion" (2008); Chen and Goodman, "An empirical study of smoothing techniques" (1999).
 
 Some minutes on one core for the CMU dictionary. `benchmarks/g2p_error.py` trains on a part of the dictionary,
 measures on the rest, and makes the files in the package.

@@ -102,10 +102,8 @@ def read_lexicon(path: str | os.PathLike[str]) -> Lexicon:
 
     Args:
         path: a UTF-8 text file; a line is a word of letters a-z and apostrophes, a tab, and sounds
-        separated by
-            spaces, in IPA or ARPAbet (see `symbols.parse_phonemes`). Empty lines and lines that begin with
-            # are
-            skipped; case does not matter.
+            separated by spaces, in IPA or ARPAbet (see `symbols.parse_phonemes`). Empty lines and lines that
+            begin with # are skipped; case does not matter.
 
     Raises:
         TextError: the file cannot be read, is too large, or a line is wrong (named by its number), or a word

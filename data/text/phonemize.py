@@ -69,8 +69,7 @@ def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]
     """Return the sounds of `text`, which is normalised first.
 
     A word is looked up in turn: inline override, user's lexicon, heteronyms by context, dictionary,
-    dictionary
-    with an ending or as a compound, grapheme-to-phoneme model.
+    dictionary with an ending or as a compound, grapheme-to-phoneme model.
 
     Args:
         text: English text, or the result of `normalise`.

@@ -1,13 +1,11 @@
 """The phoneme inventory: General American sounds with their stress, and the marks that prosody needs.
 
 The symbols are IPA. A vowel carries its stress in the same symbol (`ɑ`, `ˈɑ` primary, `ˌɑ` secondary), so
-that
-every symbol is something that lasts, which an aligner can put a time on. Between two words stands exactly one
-separator: `BOUNDARY`, or the punctuation mark heard there.
+that every symbol is something that lasts, which an aligner can put a time on. Between two words stands
+exactly one separator: `BOUNDARY`, or the punctuation mark heard there.
 
 The order of `SYMBOLS` is part of the format of every model trained on it: a symbol's id is its place, new
-ones
-go to the end, none is ever moved.
+ones go to the end, none is ever moved.
 
 Source of the sounds: the CMU Pronouncing Dictionary's 39 phones (ARPAbet), whose AH and ER are split into the
 full vowels `ʌ`, `ɝ` and the unstressed `ə`, `ɚ`.

@@ -60,8 +60,6 @@ def beside(codec: Codec, codes: Tensor, prompt: int, new: Tensor) -> Beside:
         prompt: how many of its frames are the prompt.
         new: int64 [K, n] that the model added to them.
     """
-    wavs = (
-        codec.decode(whole.unsqueeze(0))[0, 0].numpy()
-        for whole in (codes, torch.cat([codes[:, :prompt], new], 1))
-    )
-    return Beside(*wavs, prompt * codec.config.hop_length)
+    both = (codes, torch.cat([codes[:, :prompt], new], 1))
+    spoken, continued = (codec.decode(one.unsqueeze(0))[0, 0].numpy() for one in both)
+    return Beside(spoken, continued, prompt * codec.config.hop_length)

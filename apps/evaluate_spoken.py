@@ -57,15 +57,14 @@ class Judge:
 
     def __call__(self, id_: str, set_: str, said: Phonemes, wav: NDArray[np.float32]) -> Utterance:
         """Measure the sound [T] of a text, at the rate of the head's codec."""
-        words = [tuple(map(without_stress, word.phonemes)) for word in said.words]
-        phones = [phone for word in words for phone in word]
+        phones = [without_stress(phoneme) for word in said.words for phoneme in word.phonemes]
         (heard,) = self.head.recognise(torch.from_numpy(wav)[None, None])
-        found = word_errors(words, heard)
+        found = word_errors(self.head, torch.from_numpy(wav)[None], said)
         part = metrics.sounding(wav)
         return Utterance(
             id_,
             set_,
-            len(words),
+            len(said.words),
             len(phones),
             edits(phones, heard).total,
             tuple(said.words[place].text for place in found.skipped),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mynah.apps import evaluate_real, evaluate_tts
+from mynah.apps import evaluate_real, evaluate_spoken, evaluate_tts
 from mynah.apps.evaluate_report import voice_lines
 from mynah.apps.evaluate_spoken import Judge, Utterance
 from mynah.codec.heads import PhoneHead
@@ -18,6 +18,7 @@ from mynah.data.text import phonemize
 from mynah.lm import Sampling
 from mynah.tts import Durations, Synthesizer, Voice, voice_store
 from mynah.tts.sentences import Sentence
+from mynah.tts.word_errors import WordErrors
 
 SHORT = (
     Sentence("plain-01", "plain", "plain", "Go on."),
@@ -163,25 +164,16 @@ def test_sentences_are_spoken_as_with_say(speaking, tiny):
 def test_an_utterance_is_what_the_head_hears(tiny, head_folder, speech, monkeypatch):
     head = PhoneHead.from_pretrained(tiny, head_folder)
     said = phonemize("The cat, the cat sat.")
-    phones = [[p.lstrip("ˈˌ") for p in word.phonemes] for word in said.words]
+    phones = tuple(p.lstrip("ˈˌ") for word in said.words for p in word.phonemes)
     silence = np.zeros(3200, np.float32)
     wav = np.concatenate([silence, speech[:16000] + 0.01, silence])
-
-    def measured(*words):
-        monkeypatch.setattr(
-            PhoneHead, "recognise", lambda self, wav: [tuple(p for word in words for p in word)]
-        )
-        return Judge(head, dnsmos=False)("a", "plain", said, wav)
-
-    perfect = measured(*phones)
-    assert (perfect.words, perfect.phones, perfect.errors) == (5, 13, 0)
-    assert (perfect.skipped, perfect.repeated) == ((), ())
-    assert perfect.seconds == 1.0
-    assert math.isnan(perfect.dnsmos) and perfect.entry()["dnsmos"] is None
-    skipped = measured(*phones[:4])
-    assert (skipped.errors, skipped.skipped, skipped.repeated) == (3, ("sat",), ())
-    repeated = measured(*phones, phones[-1])
-    assert (repeated.errors, repeated.skipped, repeated.repeated) == (3, (), ("sat",))
+    monkeypatch.setattr(PhoneHead, "recognise", lambda self, wav: [phones[:-3]])
+    monkeypatch.setattr(evaluate_spoken, "word_errors", lambda *_: WordErrors((4,), (0, 1)))
+    found = Judge(head, dnsmos=False)("a", "plain", said, wav)
+    assert (found.words, found.phones, found.errors) == (5, 13, 3)
+    assert (found.skipped, found.repeated) == (("sat",), ("The", "cat"))
+    assert found.seconds == 1.0
+    assert math.isnan(found.dnsmos) and found.entry()["dnsmos"] is None
 
 
 def test_rates_are_over_all_phones_together(tiny, head_folder):

@@ -310,13 +310,9 @@ def say(
     force: Force = False,
 ) -> int:
     """Speak a text of any length, streamed into a sound file that is marked as generated."""
-    from ..lm import Sampling
-    from .say import Say
+    from .say import Say, sampling_of
 
-    try:
-        sampling = Sampling(temperature=temperature, top_p=top_p)
-    except ValueError as error:
-        raise MynahError(f"--{str(error).replace('_', '-', 1)}") from None
+    sampling = sampling_of(temperature, top_p)
     return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
 
 
@@ -367,8 +363,12 @@ voice.command("remove")(guarded(voice_options.remove))
 voice.command("show")(guarded(voice_options.show))
 app.add_typer(voice, name="voice")
 
-evaluate = typer.Typer(help="Measure a model on recordings.", no_args_is_help=True)
+evaluate = typer.Typer(
+    help="Measure a model on a fixed list of sentences or on recordings.", no_args_is_help=True
+)
 evaluate.command("codec")(guarded(evaluate_options.codec))
+evaluate.command("tts")(guarded(evaluate_options.tts))
+evaluate.command("continuation")(guarded(evaluate_options.continuation))
 app.add_typer(evaluate, name="evaluate")
 
 train = typer.Typer(help="Train a network on your own speech.", no_args_is_help=True)

@@ -85,6 +85,16 @@ def continued(
         said = whole[:, -(most // 2) :]
 
 
+def check_models(speaker: LanguageModel, coder: Codec) -> None:
+    """MynahError unless the one speaks in codes of the other."""
+    speaker.check_codec(coder)
+    config = speaker.config
+    if config.n_codebooks not in coder.operating_points:
+        raise MynahError(
+            f"{config.name} speaks {config.n_codebooks} codes a frame, {coder.config.name} cannot"
+        )
+
+
 def speak_on(
     source: str,
     target: str,
@@ -119,11 +129,7 @@ def speak_on(
     speaker = LanguageModel.from_pretrained(model, int8=True)
     config = speaker.config
     coder = load(codec or config.codec)
-    speaker.check_codec(coder)
-    if config.n_codebooks not in coder.operating_points:
-        raise MynahError(
-            f"{config.name} speaks {config.n_codebooks} codes a frame, {coder.config.name} cannot"
-        )
+    check_models(speaker, coder)
     prompt = read_prompt(source, coder, config.n_codebooks, config.max_frames // 2)
     n_frames = max(1, round(seconds * config.frame_rate))
     least = round(at_least * config.frame_rate)

@@ -1,10 +1,25 @@
-"""Options of `mynah evaluate codec`; what it needs is imported when it is called."""
+"""Options of `mynah evaluate`; what it needs is imported when it is called."""
 
 from typing import Annotated
 
 import typer
 
+from ..data.errors import MynahError
+
 OK = 0
+
+Model = Annotated[str, typer.Option(help="Name or folder of the language model.")]
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        help="Name or folder of the codec; by default the one the language model names.", show_default=False
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--json", metavar="OUT", help="Write everything there as well.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")]
 
 
 def codec(
@@ -34,14 +49,12 @@ def codec(
     out: Annotated[
         str | None, typer.Option(metavar="JSON", help="Write everything there as well.", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
+    force: Force = False,
 ) -> int:
     """Measure a codec on recordings: quality, real bitrate, tokens kept, speed, beside other codecs."""
-    from . import files
     from .evaluate_codec import evaluate
 
-    if out is not None:
-        files.check_target("", out, force, (".json",))
+    _check(out, force)
     evaluate(
         data,
         codec,
@@ -55,6 +68,118 @@ def codec(
         tell=_tell,
     )
     return OK
+
+
+def tts(
+    voice: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or file; repeatable. All shipped ones if left out.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Speech, with recordings of the voices' speakers in test or val, to compare with.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="At most so many sentences of each set, and recordings of a voice.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other takes.")] = 0,
+    guidance: Annotated[float, typer.Option(help="As for mynah say.")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.8,
+    model: Model = "mynah-lm",
+    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
+    codec: Codec = None,
+    head: Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")] = "phones-16k",
+    out: Out = None,
+    force: Force = False,
+) -> int:
+    """Speak 100 sentences in each voice and measure them: phone errors, words skipped or repeated, speed.
+
+    With --data, the same is measured on real recordings of the voice's speaker, as they are and through the
+    codec. DNSMOS needs the extra "metrics".
+    """
+    from .evaluate_tts import evaluate
+    from .say import check_guidance, sampling_of
+
+    check_guidance(guidance)
+    sampling = sampling_of(temperature, top_p)
+    _check(out, force)
+    evaluate(
+        voice or [],
+        data,
+        model=model,
+        durations=durations,
+        codec=codec,
+        head=head,
+        seed=seed,
+        guidance=guidance,
+        sampling=sampling,
+        limit=limit,
+        out=out,
+        tell=_tell,
+    )
+    return OK
+
+
+def continuation(
+    data: Annotated[
+        str, typer.Option(metavar="DIR", help="A folder of speech: a manifest or a known layout.")
+    ],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    groups: Annotated[
+        str, typer.Option(metavar="A,B", help="Sets or corpora to take prompts from; all if empty.")
+    ] = "librispeech",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many prompts.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other speech.")] = 0,
+    temperature: Annotated[float, typer.Option(help="As for mynah continue.")] = 1.0,
+    model: Model = "mynah-lm",
+    codec: Codec = None,
+    out: Out = None,
+    force: Force = False,
+) -> int:
+    """Go on for 7 s from the first 3 s of one recording of each speaker, and measure it beside what was said.
+
+    DNSMOS needs the extra "metrics".
+    """
+    from .evaluate_continuation import evaluate
+    from .say import sampling_of
+
+    sampling_of(temperature, 1.0)
+    _check(out, force)
+    evaluate(
+        data,
+        model=model,
+        codec=codec,
+        split=split,
+        groups=_names(groups),
+        seed=seed,
+        temperature=temperature,
+        limit=limit,
+        out=out,
+        tell=_tell,
+    )
+    return OK
+
+
+def _check(out: str | None, force: bool) -> None:
+    """MynahError unless the report may be written there."""
+    from . import files
+
+    if out == "-":
+        raise MynahError("the report is written to a file, not to standard output, where the table goes")
+    if out is not None:
+        files.check_target("", out, force, (".json",))
 
 
 def _names(text: str) -> list[str]:

@@ -1,38 +1,24 @@
 """`mynah evaluate codec`: quality, real bitrate, stability of tokens and speed, beside other codecs."""
 
-import json
-import platform
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..codec import Codec
 from ..codec.peers import load_tokenizer
-from ..data import audio, metrics
 from ..data.errors import MynahError
-from ..data.manifest import Recording, read_manifest
+from ..data.manifest import read_manifest
 from .evaluate_coders import SAMPLE_RATE, Coded, Coder, MynahCoder, Original, TokenizerCoder
 from .evaluate_report import set_lines
+from .evaluate_run import Notes, about, write
+from .evaluate_scores import METRICS, Tell, score, spread, usable
 from .evaluate_sets import ClipSet, clip_sets
-from .files import open_output
 from .peer_codecs import CODEC2_MODES, OPUS_BITRATES, Codec2, Opus
+from .recordings import read_mono
 
-METRICS = ("pesq_wb", "estoi", "si_sdr", "mel_distance", "dnsmos")
 DEFAULT_PEERS = ("opus", "codec2", "encodec")
-PACKAGES = ("mynah", "torch", "numpy", "soundfile", "soxr", "pesq", "pystoi", "speechmos", "transformers")
-
-Wav = NDArray[np.float32]
-Tell = Callable[[str], None]
 
 
 class Measured(NamedTuple):
@@ -80,12 +66,7 @@ def evaluate(
         raise MynahError(f"clips of {seconds:g} s: a number of seconds above 0 is expected")
     sets = clip_sets(read_manifest(data), split, groups, clips)
     loaded = Codec.from_pretrained(codec)
-    notes: list[str] = []
-
-    def note(line: str) -> None:
-        notes.append(line)
-        tell(f"note: {line}")
-
+    note = Notes(tell)
     scored = usable(scored, note)
     if not (loaded.folder and (loaded.folder / "tables.safetensors").exists()):
         note("the codec has no entropy tables: its real bitrate is the nominal one and more")
@@ -93,7 +74,8 @@ def evaluate(
     for coder in coders:  # what fails shall fail now, and what is slow the first time is not timed
         coder(np.zeros(SAMPLE_RATE // 2, np.float32))
     edges = [loaded.codebooks_for(bitrate) for bitrate in loaded.config.bitrates]
-    report: dict[str, Any] = describe(data, split, seconds, loaded) | {"notes": notes, "sets": {}}
+    report: dict[str, Any] = about(loaded, data=data, split=split, seconds=seconds)
+    report |= {"notes": note.lines, "sets": {}}
     total = sum(len(clip_set.recordings) for clip_set in sets) * len(coders)
     with tqdm(total=total, unit="clip", desc="evaluating", disable=None, leave=False) as bar:
         for clip_set in sets:
@@ -102,32 +84,9 @@ def evaluate(
             bar.clear()
             for line in set_lines(clip_set.name, entry):
                 tell(line)
-            if out is not None:
-                report["complete"] = len(report["sets"]) == len(sets)
-                with open_output(out) as file:
-                    file.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+            report["complete"] = len(report["sets"]) == len(sets)
+            write(report, out)
     return report
-
-
-def usable(scored: Sequence[str], note: Tell) -> list[str]:
-    """The scores whose package is installed; a note for each that is left out."""
-    kept = []
-    for name in scored:
-        try:
-            silence = np.zeros(SAMPLE_RATE, np.float32)
-            score(name, silence, silence)
-        except MynahError as error:
-            note(f"{name} is left out: {error}")
-        else:
-            kept.append(name)
-    return kept
-
-
-def score(name: str, ref: Wav, deg: Wav) -> dict[str, float]:
-    """A score by name, or the four of DNSMOS; NaN where it is not defined."""
-    if name == "dnsmos":
-        return {f"dnsmos_{part}": value for part, value in metrics.dnsmos(deg)._asdict().items()}
-    return {name: getattr(metrics, name)(ref, deg)}
 
 
 def own_coders(codec: Codec, scored: Sequence[str]) -> list[Coder]:
@@ -166,7 +125,7 @@ def measure_set(
     measured: dict[str, list[Measured]] = {coder.name: [] for coder in coders}
     total = 0.0
     for recording in clip_set.recordings:
-        wav = read_clip(recording, seconds)
+        wav = read_mono(recording, SAMPLE_RATE, seconds)
         total += len(wav) / SAMPLE_RATE
         for coder in coders:
             coded = coder(wav)
@@ -185,12 +144,6 @@ def measure_set(
         "seconds": round(total, 2),
         "coders": {name: summarise(rows, edges) for name, rows in measured.items()},
     }
-
-
-def read_clip(recording: Recording, seconds: float) -> Wav:
-    """The beginning of a recording, all channels mixed: [T] at 16 kHz."""
-    wav = audio.load(recording.path, SAMPLE_RATE).wav.mean(0)
-    return wav[: round(seconds * SAMPLE_RATE)]
 
 
 def summarise(rows: Sequence[Measured], edges: Sequence[int]) -> dict[str, Any]:
@@ -230,58 +183,3 @@ def summarise(rows: Sequence[Measured], edges: Sequence[int]) -> dict[str, Any]:
             "codebooks": [round(float(share), 4) for share in books],
         }
     return summary
-
-
-def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean and standard deviation of the finite values, and how many were not: they are never hidden."""
-    finite = [value for value in values if np.isfinite(value)]
-    return {
-        "mean": round(statistics.fmean(finite), 5) if finite else None,
-        "std": round(statistics.pstdev(finite), 5) if finite else None,
-        "undefined": len(values) - len(finite),
-    }
-
-
-def describe(data: str, split: str, seconds: float, codec: Codec) -> dict[str, Any]:
-    """What was measured, with what, on what."""
-    return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "data": data,
-        "split": split,
-        "seconds": seconds,
-        "codec": {
-            "name": codec.config.name,
-            "weights_sha256": codec.weights_hash,
-            "tables_sha256": codec.tables.hash,
-            "identity": codec.identity,
-        },
-        "versions": versions(),
-        "machine": {"processor": processor(), "threads": torch.get_num_threads()},
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of Python, the packages that are installed, and opusenc (c2enc does not tell its own)."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    try:
-        said = subprocess.run(["opusenc", "--version"], capture_output=True, text=True, check=False).stdout
-        found["opusenc"] = said.splitlines()[0]
-    except (OSError, IndexError):
-        pass
-    return found
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

@@ -1,9 +1,11 @@
-"""The evaluation of a codec as lines of text."""
+"""Evaluations as lines of text."""
 
 from collections.abc import Iterator
 from typing import Any
 
 _HEAD = ("kbit/s", "payload", "PESQ-WB", "ESTOI", "SI-SDR", "mel", "DNSMOS", "kept %", "enc x", "dec x")
+_SPOKEN = ("utterances", "PER %", "words", "skipped", "repeated", "ms/phone", "DNSMOS")
+_CONTINUED = ("seconds", "silence %", "DNSMOS")
 _SCORES = (("pesq_wb", 2), ("estoi", 3), ("si_sdr", 2), ("mel_distance", 3), ("dnsmos_ovrl", 2))
 
 
@@ -32,6 +34,57 @@ def set_lines(name: str, entry: dict[str, Any]) -> Iterator[str]:
             if value["undefined"] and (not key.startswith("dnsmos") or key == "dnsmos_ovrl")
         ]
         yield _row(coder, width, cells, widths) + (f"  {', '.join(lost)}" if lost else "")
+
+
+def voice_lines(name: str, entry: dict[str, Any], kbps: float) -> Iterator[str]:
+    """Title, a line for every set of sentences and for real recordings, what both come to, and which words
+    were skipped or repeated. Each figure that has to meet a bar is followed by it."""
+    rows = dict(entry["sets"])
+    if "real" in entry:
+        rows |= {"real": entry["real"]["plain"], f"real, {kbps:g} kbit/s": entry["real"]["coded"]}
+    yield ""
+    yield f"{name}: {entry['sets']['all']['utterances']} sentences, {entry['seconds']:g} s"
+    width, widths = max(map(len, rows)), [max(len(head), 6) for head in _SPOKEN]
+    yield _row("", width, _SPOKEN, widths)
+    for title, summary in rows.items():
+        scores = summary["dnsmos_ovrl"] or {"mean": None}
+        cells = [str(summary["utterances"]), _number(100 * summary["phone_error_rate"], 1)]
+        cells += [str(summary[key]) for key in ("words", "skipped", "repeated")]
+        cells += [_number(1000 * summary["seconds_per_phone"], 1), _number(scores["mean"], 2)]
+        yield _row(title, width, cells, widths)
+    if "real" in entry:
+        ratios = entry["ratios"]
+        yield f"PER, plain to real: {_number(ratios['phone_error_rate'], 2)} (bar: at most 1.5)"
+        yield f"PER, plain to real at {kbps:g} kbit/s: {_number(ratios['phone_error_rate_coded'], 2)}"
+        yield f"duration of a phone, plain to real: {_number(ratios['seconds_per_phone'], 2)}"
+        if "dnsmos_above_coded" in entry:
+            above = _number(entry["dnsmos_above_coded"], 2)
+            yield f"DNSMOS, all less real at {kbps:g} kbit/s: {above} (bar: at least -0.3)"
+    yield f"real-time factor: {entry['real_time_factor']:.2f} (bar: at most 0.3)"
+    yield f"first sound: {entry['first_sound_ms']:.0f} ms, median (bar: at most 300)"
+    for key in ("skipped", "repeated"):
+        for one in entry["utterances"]:
+            if one[key]:
+                yield f"{key} in {one['id']}: {', '.join(one[key])}"
+
+
+def continuation_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Title, a line for what the model said and one for what was really said, and bits."""
+    yield ""
+    yield (
+        f"{report['prompts']} prompts of {report['prompt_seconds']:g} s, "
+        f"{report['seconds']:g} s to go on, {report['ended']} ended before"
+    )
+    widths = [max(len(head), 6) for head in _CONTINUED]
+    titles = {"continued": "continued", "spoken": "as spoken"}
+    yield _row("", 9, _CONTINUED, widths)
+    for key, title in titles.items():
+        summary = report[key]
+        silence, scores = summary["silence"]["mean"], summary["dnsmos_ovrl"] or {"mean": None}
+        cells = [_number(summary["seconds"], 2), _number(silence if silence is None else 100 * silence, 1)]
+        yield _row(title, 9, [*cells, _number(scores["mean"], 2)], widths)
+    each = ", ".join(f"{bits:.2f}" for bits in report["bits"])
+    yield f"bits per frame: {report['bits_per_frame']:.2f} ({each}), {report['kbps']:.2f} kbit/s"
 
 
 def _kept(summary: dict[str, Any]) -> str:

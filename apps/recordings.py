@@ -5,6 +5,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import audio
 from ..data.manifest import Recording, assign_splits, read_manifest
 
 
@@ -22,6 +26,12 @@ def recordings_in(data: Path, excluded: Sequence[str], say: Callable[[str], None
     if absent:
         say(f"--exclude: no {', '.join(absent)} in {data}")
     return with_validation([r for r, g in zip(recordings, groups, strict=True) if g not in excluded])
+
+
+def read_mono(recording: Recording, sample_rate: int, seconds: float | None = None) -> NDArray[np.float32]:
+    """The mean of a recording's channels, or of its first `seconds`: float32 [T] at `sample_rate`."""
+    wav = audio.load(recording.path, sample_rate).wav.mean(0)
+    return wav if seconds is None else wav[: round(seconds * sample_rate)]
 
 
 def with_validation(recordings: list[Recording]) -> list[Recording]:

@@ -6,13 +6,15 @@ import os
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from ..data import spectrogram
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Interrupt:
@@ -83,7 +85,7 @@ def plot_progress(out: Path) -> None:
     spectrogram.plot_curves(out / "progress.jsonl", out / "progress.png", *panels.values())
 
 
-def leave(accelerator: Accelerator) -> None:
+def leave(accelerator: "Accelerator") -> None:
     """Every process's last call: all wait for the last one.
 
     Without it, one takes the group down while a thread of gloo still holds a tensor, and hangs for good.

@@ -65,8 +65,7 @@ class Say:
         """MynahError for numbers out of range."""
         if not RATES[0] <= self.rate <= RATES[1]:
             raise MynahError(f"--rate {self.rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
-        if not 0 <= self.guidance < math.inf:
-            raise MynahError(f"--guidance {self.guidance:g}: a number from 0 is expected")
+        check_guidance(self.guidance)
 
     def synthesizer(self) -> Synthesizer:
         """All models loaded; MynahError where one is missing, or they do not fit each other."""
@@ -99,13 +98,27 @@ class Say:
                 advance(block.shape[1] / rate)
 
 
-def load_lm(name_or_folder: str) -> LanguageModel:
-    """A language model; a MynahError that says so where the default one is not shipped."""
+def check_guidance(guidance: float) -> None:
+    """MynahError for a number out of range."""
+    if not 0 <= guidance < math.inf:
+        raise MynahError(f"--guidance {guidance:g}: a number from 0 is expected")
+
+
+def sampling_of(temperature: float, top_p: float) -> Sampling:
+    """How codes are drawn; MynahError for a number out of range."""
+    try:
+        return Sampling(temperature=temperature, top_p=top_p)
+    except ValueError as error:
+        raise MynahError(f"--{str(error).replace('_', '-', 1)}") from None
+
+
+def load_lm(name_or_folder: str, int8: bool = False) -> LanguageModel:
+    """A language model, in `int8` or not; a MynahError that says so where the default one is not shipped."""
     if name_or_folder == MODEL and not (lm_checkpoint.SHIPPED / MODEL / "config.json").is_file():
         raise MynahError(
             "no language model is shipped with this version: --model names the folder of a trained one"
         )
-    return LanguageModel.from_pretrained(name_or_folder)
+    return LanguageModel.from_pretrained(name_or_folder, int8=int8)
 
 
 def load_durations(name_or_folder: str) -> Durations:

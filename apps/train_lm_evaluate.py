@@ -9,21 +9,19 @@ import torch
 from torch import Tensor
 
 from ..codec import Codec
-from ..data import metrics, spectrogram
+from ..data import spectrogram
 from ..data.errors import MynahError
 from ..data.shards import Label, TokenCorpus, marginal_bits
 from ..data.token_batches import Crop, example
 from ..lm import LanguageModel
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
-from ..lm.objective import Objective
 from ..lm.patterns import STREAMABLE
+from .lm_scores import beside, bits_per_code
 from .train_lm_options import LMTrainOptions, frames_of
-from .train_lm_parts import Collator
 
 VALIDATED_SECONDS = 400.0
 PROMPTS, PROMPT_SECONDS, CONTINUED_SECONDS = 4, 3.0, 5.0
-BATCH = 8
 
 
 def by_stream(name: str, bits: Tensor) -> dict[str, float]:
@@ -88,29 +86,18 @@ class LMValidation:
             scores |= self.continuations(model, folder)
         return scores
 
-    @torch.inference_mode()
     def bits(self, network: LMNetwork, told: bool) -> Tensor:
         """Bits a code [K] over all recordings, `told` who speaks what or not; fp32."""
-        objective = Objective((1.0,) * self.config.n_codebooks)
-        collate = Collator(self.config, network.tables.device)
-        nats = torch.zeros(self.config.n_codebooks)
-        count = torch.zeros(self.config.n_codebooks)
         crops = [Crop(label, 0, min(label.frames, self.bound), 0) for label in self.labels]
-        crops.sort(key=lambda crop: crop.stop)
-        for first in range(0, len(crops), BATCH):
-            examples = [example(self.corpus, crop) for crop in crops[first : first + BATCH]]
-            if not told:
-                examples = [e._replace(speaker=None, alignment=None) for e in examples]
-            loss = objective(network, self.config, collate(examples))
-            nats += loss.nats * loss.learned
-            count += loss.learned
-        return nats / count / math.log(2)
+        examples = [example(self.corpus, crop) for crop in crops]
+        if not told:
+            examples = [e._replace(speaker=None, alignment=None) for e in examples]
+        return bits_per_code(network, examples)
 
     def continuations(self, model: LanguageModel, folder: Path) -> dict[str, float]:
         """What the model says after the first seconds of each prompt, beside what was said."""
         folder.mkdir(parents=True, exist_ok=True)
         rate = self.codec.config.sample_rate
-        begin = self.prompt * self.codec.config.hop_length
         given = [torch.from_numpy(self.corpus.codes(label)) for label in self.prompts]
         prompts = [codes[:, : self.prompt] for codes in given]
         generators = [torch.Generator().manual_seed(i) for i in range(len(prompts))]
@@ -118,18 +105,14 @@ class LMValidation:
         least = min(1.0, seconds)
         said = model.continue_codes(prompts, seconds, generators=generators, least_seconds=least).codes()
         silent: dict[str, list[float]] = {"silence": [], "silence_as_spoken": []}
-        for i, (codes, prompt, new) in enumerate(zip(given, prompts, said, strict=True)):
-            truth = codes[:, : self.prompt + self.more]
-            wavs = [
-                self.codec.decode(whole.unsqueeze(0))[0, 0].numpy()
-                for whole in (truth, torch.cat([prompt, new], 1))
-            ]
-            soundfile.write(folder / f"{i}.wav", wavs[1], rate)
+        for i, (codes, new) in enumerate(zip(given, said, strict=True)):
+            pair = beside(self.codec, codes[:, : self.prompt + self.more], self.prompt, new)
+            soundfile.write(folder / f"{i}.wav", pair.continued, rate)
             titles = ("as spoken", f"continued from {PROMPT_SECONDS:g} s")
-            pictures = [(title, wav, rate) for title, wav in zip(titles, wavs, strict=True)]
+            pictures = [(title, wav, rate) for title, wav in zip(titles, pair[:2], strict=True)]
             spectrogram.plot_comparison(pictures, folder / f"{i}.png")
-            silent["silence_as_spoken"].append(metrics.silence_ratio(wavs[0][begin:], wavs[0][:begin]))
-            silent["silence"].append(metrics.silence_ratio(wavs[1][begin:], wavs[1][:begin]))
+            for name, ratio in zip(("silence_as_spoken", "silence"), pair.silence, strict=True):
+                silent[name].append(ratio)
         made = sum(new.shape[1] for new in said) / self.config.frame_rate
         scores = {"seconds_continued": round(made / len(said), 4)}
         for name, ratios in silent.items():

@@ -242,7 +242,7 @@ def main() -> None:
     result = verdict(rows, Codec.from_pretrained(options.codec).config.name)
     print("\n".join([*table(rows), result]))
     if options.out:
-        from mynah.apps.evaluate_codec import processor, versions
+        from mynah.apps.evaluate_run import processor, versions
 
         machine = {"processor": processor(), "cores": os.cpu_count()}
         report = {"verdict": result, "machine": machine, "versions": versions(), "rows": rows}

@@ -166,7 +166,7 @@ def main() -> None:
         rows += json.loads(done.stdout)
     print("\n".join(table(rows)))
     if options.out:
-        from mynah.apps.evaluate_codec import processor, versions
+        from mynah.apps.evaluate_run import processor, versions
 
         machine = {"processor": processor(), "cores": os.cpu_count()}
         report = {"machine": machine, "versions": versions(), "rows": rows}

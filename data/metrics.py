@@ -126,12 +126,34 @@ def silence_ratio(wav: Wav, reference: Wav) -> float:
     if min(len(wav), len(reference)) < _PIECE or _silent(reference):
         return float("nan")
 
-    def levels(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        pieces = samples[: len(samples) // _PIECE * _PIECE].reshape(-1, _PIECE)
-        return np.sqrt((pieces**2).mean(axis=1))
+    return float((_levels(wav) <= _silent_below(reference)).mean())
 
-    loud = float(np.quantile(levels(reference), 0.95))
-    return float((levels(wav) <= loud * _SILENT_PIECE).mean())
+
+def sounding(wav: Wav) -> slice:
+    """Return the samples from the first to the last piece of 20 ms that is not 40 dB below the loud ones, as
+    `silence_ratio` has it: what is left without the silence at both ends. Empty where all is silent.
+
+    Raises:
+        AudioError: the array is not finite floating point [T].
+    """
+    wav = _check(wav, "sound")
+    if len(wav) < _PIECE or _silent(wav):
+        return slice(0, 0)
+    heard = np.flatnonzero(_levels(wav) > _silent_below(wav))
+    if not len(heard):  # all of it in the samples after the last whole piece
+        return slice(0, 0)
+    return slice(int(heard[0]) * _PIECE, (int(heard[-1]) + 1) * _PIECE)
+
+
+def _silent_below(reference: NDArray[np.float64]) -> float:
+    """The level of a silent piece beside this sound."""
+    return float(np.quantile(_levels(reference), 0.95)) * _SILENT_PIECE
+
+
+def _levels(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """RMS of each whole piece."""
+    pieces = samples[: len(samples) // _PIECE * _PIECE].reshape(-1, _PIECE)
+    return np.sqrt((pieces**2).mean(axis=1))
 
 
 def dnsmos(wav: Wav) -> DnsMos:

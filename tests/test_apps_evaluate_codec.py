@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from mynah.apps import evaluate_codec, evaluate_sets, peer_codecs
+from mynah.apps import evaluate_codec, evaluate_scores, evaluate_sets, peer_codecs
 from mynah.apps.evaluate_coders import Coded, MynahCoder, TokenizerCoder, share_kept
 from mynah.apps.evaluate_report import set_lines
 from mynah.data import metrics
@@ -86,8 +86,8 @@ def test_share_kept():
 
 
 def test_undefined_scores_are_counted():
-    assert evaluate_codec.spread([1.0, math.nan, 3.0, math.inf]) == {"mean": 2.0, "std": 1.0, "undefined": 2}
-    assert evaluate_codec.spread([math.nan]) == {"mean": None, "std": None, "undefined": 1}
+    assert evaluate_scores.spread([1.0, math.nan, 3.0, math.inf]) == {"mean": 2.0, "std": 1.0, "undefined": 2}
+    assert evaluate_scores.spread([math.nan]) == {"mean": None, "std": None, "undefined": 1}
 
 
 def test_bitrates_and_speeds_are_over_all_seconds_together():
@@ -304,7 +304,7 @@ def test_without_its_package_a_score_is_left_out_with_a_note(monkeypatch):
 
     monkeypatch.setattr(metrics, "dnsmos", missing)
     notes: list[str] = []
-    assert evaluate_codec.usable(["estoi", "dnsmos"], notes.append) == ["estoi"]
+    assert evaluate_scores.usable(["estoi", "dnsmos"], notes.append) == ["estoi"]
     assert notes == ["dnsmos is left out: DNSMOS needs the package speechmos"]
 
 

@@ -211,3 +211,16 @@ def test_silence_ratio():
     assert np.isnan(metrics.silence_ratio(loud, np.zeros(16_000)))
     with pytest.raises(AudioError):
         metrics.silence_ratio(loud, loud[None])
+
+
+def test_sounding():
+    rng = np.random.default_rng(0)
+    loud = 0.1 * rng.standard_normal(16_000)
+    quiet = 1e-4 * rng.standard_normal(3_200)
+    assert metrics.sounding(loud) == slice(0, 16_000)
+    assert metrics.sounding(np.concatenate([quiet, loud, quiet, loud, quiet])) == slice(3_200, 38_400)
+    assert metrics.sounding(np.zeros(16_000)) == slice(0, 0)
+    assert metrics.sounding(loud[:300]) == slice(0, 0)
+    assert metrics.sounding(np.concatenate([np.zeros(320), loud[:300]])) == slice(0, 0)
+    with pytest.raises(AudioError):
+        metrics.sounding(loud[None])

@@ -1,0 +1,175 @@
+"""`mynah evaluate continuation`: what a language model says after prompts of people it never heard."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..codec import Codec
+from ..data import metrics
+from ..data.errors import MynahError
+from ..data.manifest import Recording, read_manifest
+from ..data.token_batches import Example
+from ..lm import LanguageModel, Sampling
+from ..lm.patterns import STREAMABLE
+from . import codecs
+from .continuing import check_models, continued
+from .evaluate_report import continuation_lines
+from .evaluate_run import Notes, about, write
+from .evaluate_scores import Tell, spread, usable
+from .evaluate_sets import choose, clip_sets
+from .lm_scores import beside, bits_per_code
+from .recordings import read_mono
+from .say import MODEL, load_lm
+
+PROMPT_SECONDS, SECONDS = 3.0, 7.0
+LEAST = 2.0  # seconds before the model may end the speech, as mynah continue has it
+GROUPS = ("librispeech",)
+
+
+class Scored(NamedTuple):
+    """One prompt: seconds that the model added; silence ratio and DNSMOS of it, and of what was really
+    said."""
+
+    seconds: float
+    silence: float
+    dnsmos: float
+    spoken_silence: float
+    spoken_dnsmos: float
+
+
+def evaluate(
+    data: str,
+    *,
+    model: str = MODEL,
+    codec: str | None = None,
+    split: str = "test",
+    groups: Sequence[str] = GROUPS,
+    seed: int = 0,
+    temperature: float = 1.0,
+    limit: int | None = None,
+    out: str | None = None,
+    tell: Tell = print,
+) -> dict[str, Any]:
+    """Let the model go on for 7 s from the first 3 s of one recording of each speaker, and measure it.
+
+    Returns what is written to `out`.
+
+    What the model adds is scored beside what was really said there, both through the codec: DNSMOS, and the
+    share of silence beside the loud parts of the prompt. Bits are those of all codes of these 10 s, coded in
+    full precision without being told who speaks or what is said; the model speaks as in `mynah continue`.
+
+    Args:
+        data: a folder that `read_manifest` understands; recordings of less than 10 s are left out.
+        model, codec: names or folders; None for the codec that the model names.
+        split: "train", "val" or "test".
+        groups: sets or corpora to take prompts from; all where there are none.
+        seed: prompt number i goes on with `seed + i`.
+        temperature: of the sampling, from 0.
+        limit: at most so many prompts.
+        out: a JSON file, written at the beginning and when all is measured.
+        tell: takes lines of text: notes and a table.
+
+    Raises:
+        MynahError: no such model or data, models that do not fit each other, no recordings of 10 s.
+    """
+    reader = load_lm(model)
+    coder = codecs.load(codec or reader.config.codec)
+    check_models(reader, coder)
+    if reader.config.pattern not in STREAMABLE:
+        raise MynahError(
+            f"{reader.config.name} has to be told how long speech is: it cannot go on from a prompt"
+        )
+    recordings = prompts(data, split, groups, limit)
+    note = Notes(tell)
+    report = about(coder, data=data, split=split, groups=list(groups), seed=seed, temperature=temperature)
+    report |= {"model": reader.config.name, "notes": note.lines, "complete": False}
+    write(report, out)  # what cannot be written shall fail now
+
+    with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
+    speaker = load_lm(model, int8=True)
+    codes, rows = [], []
+    for number, recording in enumerate(
+        tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)
+    ):
+        codes.append(codes_of(recording, coder, reader.config.n_codebooks))
+        rows.append(scored(speaker, coder, codes[-1], Sampling(temperature), seed + number, with_dnsmos))
+    bits = bits_per_code(reader.network, [whole(one, reader.config.max_frames) for one in codes])
+    report |= summary(rows, with_dnsmos)
+    report["bits"] = [round(float(value), 4) for value in bits]
+    report["bits_per_frame"] = round(float(bits.sum()), 4)
+    report["kbps"] = round(float(bits.sum()) * reader.config.frame_rate / 1000, 4)
+    report["complete"] = True
+    for line in continuation_lines(report):
+        tell(line)
+    write(report, out)
+    return report
+
+
+def prompts(data: str, split: str, groups: Sequence[str], limit: int | None) -> list[Recording]:
+    """A recording of each speaker that is long enough, which one by the hash of its id."""
+    needed = PROMPT_SECONDS + SECONDS
+    members = [r for found in clip_sets(read_manifest(data), split, groups) for r in found.recordings]
+    long = [r for r in members if r.seconds >= needed]
+    if not long:
+        raise MynahError(f"{data}: no {split} recordings of {needed:g} s or more")
+    speakers = len({r.speaker or r.id for r in long})
+    return choose(long, speakers if limit is None else min(limit, speakers))
+
+
+def codes_of(recording: Recording, codec: Codec, n_codebooks: int) -> Tensor:
+    """Codes [K, N] of the prompt and of what follows it, without the frame that only ends them."""
+    rate = codec.config.sample_rate
+    seconds = PROMPT_SECONDS + SECONDS
+    wav = torch.from_numpy(read_mono(recording, rate, seconds))
+    bitrate = codec.config.bitrates[codec.rate_index(n_codebooks)]
+    return codec.encode(wav[None, None], rate, bitrate).codes[
+        0, :, : round(seconds * codec.config.frame_rate)
+    ]
+
+
+def scored(
+    model: LanguageModel, codec: Codec, codes: Tensor, sampling: Sampling, seed: int, with_dnsmos: bool
+) -> Scored:
+    """Let the model go on from the beginning of `codes` [K, N], and score what it says."""
+    rate = model.config.frame_rate
+    prompt = round(PROMPT_SECONDS * rate)
+    n_frames, least = codes.shape[1] - prompt, round(LEAST * rate)
+    said = continued(model, codes[:, :prompt], n_frames, least, sampling, seed)
+    new = np.concatenate(list(said), axis=2)[0]
+    pair = beside(codec, codes, prompt, torch.from_numpy(new))
+    spoken_silence, silence = pair.silence
+    spoken_dnsmos, dnsmos = (
+        metrics.dnsmos(np.clip(wav[pair.begin :], -1, 1)).ovrl if with_dnsmos else float("nan")
+        for wav in (pair.spoken, pair.continued)
+    )
+    return Scored(new.shape[1] / rate, silence, dnsmos, spoken_silence, spoken_dnsmos)
+
+
+def whole(codes: Tensor, most_frames: int) -> Example:
+    """What bits are counted of: as many of the codes as the model can see at once."""
+    return Example(codes[:, :most_frames].numpy(), ended=False, speaker=None, alignment=None)
+
+
+def summary(rows: Sequence[Scored], with_dnsmos: bool) -> dict[str, Any]:
+    """The entries of the report about the sound."""
+
+    def entry(seconds: Sequence[float], silence: Sequence[float], dnsmos: Sequence[float]) -> dict[str, Any]:
+        return {
+            "seconds": round(sum(seconds) / len(seconds), 4),
+            "silence": spread(silence),
+            "dnsmos_ovrl": spread(dnsmos) if with_dnsmos else None,
+        }
+
+    added, silence, dnsmos, spoken_silence, spoken_dnsmos = zip(*rows, strict=True)
+    return {
+        "prompts": len(rows),
+        "prompt_seconds": PROMPT_SECONDS,
+        "seconds": SECONDS,
+        "ended": sum(seconds < SECONDS for seconds in added),
+        "continued": entry(added, silence, dnsmos),
+        "spoken": entry([SECONDS] * len(rows), spoken_silence, spoken_dnsmos),
+    }

@@ -1,0 +1,90 @@
+"""Speech of known text, measured: phone errors, words skipped and said again, DNSMOS, pace."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..codec.heads import PhoneHead
+from ..codec.heads.phone_config import without_stress
+from ..data import metrics
+from ..data.edit_distance import edits
+from ..data.text import Phonemes
+from ..tts.word_errors import word_errors
+from .evaluate_scores import spread
+
+
+class Utterance(NamedTuple):
+    """One utterance, measured.
+
+    Attributes:
+        id, set: which one, and what it is reported with.
+        words, phones: how many were to be said.
+        errors: fewest edits from these phones to those that were heard.
+        skipped, repeated: the words that `word_errors` found, as they stand in the normalised text.
+        seconds: from the first sound to the last.
+        dnsmos: overall; NaN where it is not measured or not defined.
+    """
+
+    id: str
+    set: str
+    words: int
+    phones: int
+    errors: int
+    skipped: tuple[str, ...]
+    repeated: tuple[str, ...]
+    seconds: float
+    dnsmos: float
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in the report."""
+        dnsmos = round(self.dnsmos, 4) if np.isfinite(self.dnsmos) else None
+        return self._asdict() | {"seconds": round(self.seconds, 3), "dnsmos": dnsmos}
+
+
+class Judge:
+    """Measures utterances.
+
+    Args:
+        head: hears the phones.
+        dnsmos: whether DNSMOS, which takes longer than all else, is measured as well.
+    """
+
+    def __init__(self, head: PhoneHead, dnsmos: bool):
+        self.head, self.dnsmos = head, dnsmos
+
+    def __call__(self, id_: str, set_: str, said: Phonemes, wav: NDArray[np.float32]) -> Utterance:
+        """Measure the sound [T] of a text, at the rate of the head's codec."""
+        phones = [without_stress(phoneme) for word in said.words for phoneme in word.phonemes]
+        (heard,) = self.head.recognise(torch.from_numpy(wav)[None, None])
+        found = word_errors(self.head, torch.from_numpy(wav)[None], said)
+        part = metrics.sounding(wav)
+        return Utterance(
+            id_,
+            set_,
+            len(said.words),
+            len(phones),
+            edits(phones, heard).total,
+            tuple(said.words[place].text for place in found.skipped),
+            tuple(said.words[place].text for place in found.repeated),
+            (part.stop - part.start) / self.head.codec.config.sample_rate,
+            metrics.dnsmos(wav).ovrl if self.dnsmos else float("nan"),
+        )
+
+    def summary(self, utterances: Sequence[Utterance]) -> dict[str, Any]:
+        """Rates over all phones and seconds together, counts of words, and the spread of DNSMOS."""
+        phones = sum(u.phones for u in utterances)
+        seconds = sum(u.seconds for u in utterances)
+        return {
+            "utterances": len(utterances),
+            "seconds": round(seconds, 2),
+            "phones": phones,
+            "phone_error_rate": round(sum(u.errors for u in utterances) / phones, 5),
+            "words": sum(u.words for u in utterances),
+            "skipped": sum(len(u.skipped) for u in utterances),
+            "repeated": sum(len(u.repeated) for u in utterances),
+            "seconds_per_phone": round(seconds / phones, 5),
+            "dnsmos_ovrl": spread([u.dnsmos for u in utterances]) if self.dnsmos else None,
+        }

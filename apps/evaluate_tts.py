@@ -1,0 +1,227 @@
+"""`mynah evaluate tts`: the fixed list of sentences, spoken freely in every voice, beside real recordings."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..codec.heads import PhoneHead
+from ..data.manifest import read_manifest
+from ..data.text import phonemize
+from ..lm import Sampling
+from ..tts import Synthesizer, VoiceError, voice_store
+from ..tts.sentences import Sentence, sentences
+from ..tts.synthesizer import GUIDANCE
+from . import codecs
+from .evaluate_real import Real, floor, real_recordings
+from .evaluate_report import voice_lines
+from .evaluate_run import Notes, about, write
+from .evaluate_scores import Tell, usable
+from .evaluate_spoken import Judge
+from .say import DURATIONS, MODEL, load_durations, load_lm
+
+HEAD = "phones-16k"
+APART = 1000  # seeds between two sentences: more than a sentence has pieces
+SETS = ("plain", "hard")
+
+
+class Speaking(NamedTuple):
+    """How sentences are spoken: `seed`, and as for `Synthesizer.speak`."""
+
+    seed: int
+    guidance: float
+    sampling: Sampling
+
+
+class Take(NamedTuple):
+    """A sentence as it was spoken: `wav` [T]; seconds until its first block came, and until all had."""
+
+    sentence: Sentence
+    wav: NDArray[np.float32]
+    first: float
+    whole: float
+
+
+def evaluate(
+    voices: Sequence[str] = (),
+    data: str | None = None,
+    *,
+    model: str = MODEL,
+    durations: str = DURATIONS,
+    codec: str | None = None,
+    head: str = HEAD,
+    seed: int = 0,
+    guidance: float = GUIDANCE,
+    sampling: Sampling | None = None,
+    limit: int | None = None,
+    out: str | None = None,
+    tell: Tell = print,
+) -> dict[str, Any]:
+    """Speak the sentences in each voice and measure them; returns what is written to `out`.
+
+    Phone errors are those of our own phone head, without stress, over all phones of a set together; skipped
+    and repeated words are those of `tts.word_errors`. Real recordings of the voice's speaker, and the same
+    through the codec at the language model's bitrate, tell how much of it is due to the head and to the
+    codec. The pace is counted from the first sound to the last. The peak of memory is that of the process
+    when all sentences of the first voice are spoken, and nothing is scored yet.
+
+    Args:
+        voices: names or files; the shipped ones where there are none.
+        data: a folder that `read_manifest` understands, with recordings of the voices' speakers; None for no
+            comparison with real speech.
+        model, durations, codec, head: names or folders; None for the codec that the model names.
+        seed: sentence number i is spoken with `seed + APART * i`.
+        guidance, sampling: as for `Synthesizer.speak`.
+        limit: at most so many sentences of each set, and recordings of each voice.
+        out: a JSON file, written at the beginning and after every voice.
+        tell: takes lines of text: notes, and a table after every voice.
+
+    Raises:
+        MynahError: no such voice, model or data; models that do not fit each other; no recordings of a voice.
+    """
+    found = {name: voice_store.find(name) for name in voices}
+    lm = load_lm(model)
+    coder = codecs.load(codec or lm.config.codec)
+    pace = load_durations(durations)
+    found = found or {name: voice_store.find(name) for name in _shipped()}
+    speakers = {name: Synthesizer(coder, lm, pace, voice) for name, voice in found.items()}
+    real: dict[str, list[Real]] = {name: [] for name in found}
+    if data is not None:
+        recordings = read_manifest(data)
+        real = {name: real_recordings(voice, recordings, data, limit) for name, voice in found.items()}
+    phone_head = PhoneHead.from_pretrained(coder, head)
+    texts = chosen(limit)
+    how = Speaking(seed, guidance, sampling or Sampling())
+    bitrate = coder.config.bitrates[coder.rate_index(lm.config.n_codebooks)]
+    note = Notes(tell)
+    report = about(coder, data=data, seed=seed, guidance=guidance, sampling=how.sampling.__dict__)
+    report |= {"model": lm.config.name, "durations": pace.config.name, "head": phone_head.config.name}
+    report |= {"kbps": bitrate, "notes": note.lines, "peak_memory_mb": None, "voices": {}, "complete": False}
+    write(report, out)  # what cannot be written shall fail now, not after an hour
+
+    judge = None
+    total = sum(len(texts) + len(recordings) for recordings in real.values())
+    with tqdm(total=total, unit="sentence", desc="evaluating", disable=None, leave=False) as bar:
+        for name, synthesizer in speakers.items():
+            takes = spoken(synthesizer, texts, how, bar.update)
+            if judge is None:  # the packages of DNSMOS are not what speaking takes in memory
+                report["peak_memory_mb"] = peak_memory_mb()
+                judge = Judge(phone_head, "dnsmos" in usable(["dnsmos"], note))
+            entry = {"speaker": found[name].speaker, **timing(takes, synthesizer.sample_rate)}
+            entry |= compared(takes, real[name], judge, bitrate, bar.update)
+            report["voices"][name] = entry
+            report["complete"] = len(report["voices"]) == len(found)
+            bar.clear()
+            for line in voice_lines(name, entry, bitrate):
+                tell(line)
+            write(report, out)
+    if report["peak_memory_mb"] is not None:
+        tell(f"\npeak memory {report['peak_memory_mb']:.0f} MB")
+    return report
+
+
+def chosen(limit: int | None) -> list[tuple[int, Sentence]]:
+    """The first `limit` sentences of each set, or all, with their numbers in the whole list."""
+    numbered = list(enumerate(sentences()))
+    return [one for name in SETS for one in [pair for pair in numbered if pair[1].set == name][:limit]]
+
+
+def spoken(
+    synthesizer: Synthesizer,
+    texts: Sequence[tuple[int, Sentence]],
+    how: Speaking,
+    advance: Callable[[], object],
+) -> list[Take]:
+    """The sentences in one voice."""
+    for _ in synthesizer.speak("Yes."):  # what is slow the first time is not timed
+        pass
+    takes = []
+    for number, sentence in texts:
+        begun = time.perf_counter()
+        blocks = synthesizer.speak(
+            sentence.text, seed=how.seed + APART * number, guidance=how.guidance, sampling=how.sampling
+        )
+        parts = [next(blocks)]
+        first = time.perf_counter() - begun
+        parts += blocks
+        takes.append(Take(sentence, np.concatenate(parts, 1)[0], first, time.perf_counter() - begun))
+        advance()
+    return takes
+
+
+def timing(takes: Sequence[Take], sample_rate: int) -> dict[str, Any]:
+    """How fast the sentences were spoken, all together, and the median of how soon they began."""
+    seconds = sum(len(take.wav) for take in takes) / sample_rate
+    return {
+        "seconds": round(seconds, 2),
+        "real_time_factor": round(sum(take.whole for take in takes) / seconds, 4),
+        "first_sound_ms": round(1000 * statistics.median(take.first for take in takes), 1),
+    }
+
+
+def compared(
+    takes: Sequence[Take], real: Sequence[Real], judge: Judge, bitrate: float, advance: Callable[[], object]
+) -> dict[str, Any]:
+    """What was spoken by set and by kind, beside real recordings where there are any."""
+    measured = [
+        judge(take.sentence.id, take.sentence.set, phonemize(take.sentence.text), take.wav) for take in takes
+    ]
+    kinds = {take.sentence.id: take.sentence.kind for take in takes}
+    sets = {name: judge.summary([u for u in measured if u.set == name]) for name in SETS}
+    entry: dict[str, Any] = {
+        "sets": sets | {"all": judge.summary(measured)},
+        "kinds": {
+            kind: judge.summary([u for u in measured if kinds[u.id] == kind])
+            for kind in dict.fromkeys(kinds.values())
+        },
+        "utterances": [u.entry() for u in measured],
+    }
+    if not real:
+        return entry
+    plain, coded = (judge.summary(rows) for rows in floor(real, judge, bitrate, advance))
+    ours = entry["sets"]
+    entry["real"] = {"plain": plain, "coded": coded}
+    entry["ratios"] = {
+        "phone_error_rate": ratio(ours["plain"]["phone_error_rate"], plain["phone_error_rate"]),
+        "phone_error_rate_coded": ratio(ours["plain"]["phone_error_rate"], coded["phone_error_rate"]),
+        "seconds_per_phone": ratio(ours["plain"]["seconds_per_phone"], plain["seconds_per_phone"]),
+    }
+    if judge.dnsmos:
+        entry["dnsmos_above_coded"] = difference(
+            ours["all"]["dnsmos_ovrl"]["mean"], coded["dnsmos_ovrl"]["mean"]
+        )
+    return entry
+
+
+def ratio(ours: float, theirs: float) -> float | None:
+    """None where it is not defined."""
+    return round(ours / theirs, 4) if theirs else None
+
+
+def difference(ours: float | None, theirs: float | None) -> float | None:
+    """None where one of them is not defined."""
+    return None if ours is None or theirs is None else round(ours - theirs, 4)
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident set of this process so far, in 10^6 bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def _shipped() -> list[str]:
+    names = voice_store.shipped_names()
+    if not names:
+        raise VoiceError(
+            "no voice is shipped with this version: --voice names one, mynah voice add makes one"
+        )
+    return names

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _HEAD = ("kbit/s", "payload", "PESQ-WB", "ESTOI", "SI-SDR", "mel", "DNSMOS", "kept %", "enc x", "dec x")
-_SPOKEN = ("utterances", "PER %", "words", "skipped", "repeated", "ms/phone", "DNSMOS")
+_SPOKEN = ("utterances", "PER %", "words", "skipped", "repeated", "ms/phone", "WER %", "DNSMOS")
 _CONTINUED = ("seconds", "silence %", "DNSMOS")
 _SCORES = (("pesq_wb", 2), ("estoi", 3), ("si_sdr", 2), ("mel_distance", 3), ("dnsmos_ovrl", 2))
 
@@ -50,7 +50,9 @@ def voice_lines(name: str, entry: dict[str, Any], kbps: float) -> Iterator[str]:
         scores = summary["dnsmos_ovrl"] or {"mean": None}
         cells = [str(summary["utterances"]), _number(100 * summary["phone_error_rate"], 1)]
         cells += [str(summary[key]) for key in ("words", "skipped", "repeated")]
-        cells += [_number(1000 * summary["seconds_per_phone"], 1), _number(scores["mean"], 2)]
+        wrong = summary["word_error_rate"]
+        cells += [_number(1000 * summary["seconds_per_phone"], 1)]
+        cells += [_number(wrong if wrong is None else 100 * wrong, 1), _number(scores["mean"], 2)]
         yield _row(title, width, cells, widths)
     if "real" in entry:
         ratios = entry["ratios"]

@@ -14,6 +14,7 @@ from ..data.edit_distance import edits
 from ..data.text import Phonemes
 from ..tts.word_errors import word_errors
 from .evaluate_scores import spread
+from .evaluate_words import WordRecogniser, spelled
 
 
 class Utterance(NamedTuple):
@@ -26,6 +27,8 @@ class Utterance(NamedTuple):
         skipped, repeated: the words that `word_errors` found, as they stand in the normalised text.
         seconds: from the first sound to the last.
         dnsmos: overall; NaN where it is not measured or not defined.
+        spelled, misheard: words as `evaluate_words` counts them, and fewest edits from these to those that
+            its recogniser heard; None where it is not there.
     """
 
     id: str
@@ -37,6 +40,8 @@ class Utterance(NamedTuple):
     repeated: tuple[str, ...]
     seconds: float
     dnsmos: float
+    spelled: int | None = None
+    misheard: int | None = None
 
     def entry(self) -> dict[str, Any]:
         """As it stands in the report."""
@@ -50,10 +55,11 @@ class Judge:
     Args:
         head: hears the phones.
         dnsmos: whether DNSMOS, which takes longer than all else, is measured as well.
+        words: hears words; None for no judge of them.
     """
 
-    def __init__(self, head: PhoneHead, dnsmos: bool):
-        self.head, self.dnsmos = head, dnsmos
+    def __init__(self, head: PhoneHead, dnsmos: bool, words: WordRecogniser | None = None):
+        self.head, self.dnsmos, self.words = head, dnsmos, words
 
     def __call__(self, id_: str, set_: str, said: Phonemes, wav: NDArray[np.float32]) -> Utterance:
         """Measure the sound [T] of a text, at the rate of the head's codec."""
@@ -71,6 +77,8 @@ class Judge:
             tuple(said.words[place].text for place in found.repeated),
             (part.stop - part.start) / self.head.codec.config.sample_rate,
             metrics.dnsmos(wav).ovrl if self.dnsmos else float("nan"),
+            len(spelled(said)) if self.words else None,
+            edits(spelled(said), self.words(wav)).total if self.words else None,
         )
 
     def summary(self, utterances: Sequence[Utterance]) -> dict[str, Any]:
@@ -86,5 +94,12 @@ class Judge:
             "skipped": sum(len(u.skipped) for u in utterances),
             "repeated": sum(len(u.repeated) for u in utterances),
             "seconds_per_phone": round(seconds / phones, 5),
+            "word_error_rate": _rate([(u.misheard, u.spelled) for u in utterances]),
             "dnsmos_ovrl": spread([u.dnsmos for u in utterances]) if self.dnsmos else None,
         }
+
+
+def _rate(counts: Sequence[tuple[int | None, int | None]]) -> float | None:
+    """Errors of all words together; None where they were not counted."""
+    errors, words = zip(*counts, strict=True)
+    return None if None in errors else round(sum(errors) / sum(words), 5)

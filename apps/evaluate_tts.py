@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..codec.heads import PhoneHead
+from ..data.errors import MynahError
 from ..data.manifest import read_manifest
 from ..data.text import phonemize
 from ..lm import Sampling
@@ -23,6 +24,7 @@ from .evaluate_report import voice_lines
 from .evaluate_run import Notes, about, write
 from .evaluate_scores import Tell, usable
 from .evaluate_spoken import Judge
+from .evaluate_words import WordRecogniser
 from .say import DURATIONS, MODEL, load_durations, load_lm
 
 HEAD = "phones-16k"
@@ -65,7 +67,8 @@ def evaluate(
     """Speak the sentences in each voice and measure them; returns what is written to `out`.
 
     Phone errors are those of our own phone head, without stress, over all phones of a set together; skipped
-    and repeated words are those of `tts.word_errors`. Real recordings of the voice's speaker, and the same
+    and repeated words are those of `tts.word_errors`; word errors (WER) those of PocketSphinx, an independent
+    recogniser, where it is installed. Real recordings of the voice's speaker, and the same
     through the codec at the language model's bitrate, tell how much of it is due to the head and to the
     codec. The pace is counted from the first sound to the last. The peak of memory is that of the process
     when all sentences of the first voice are spoken, and nothing is scored yet.
@@ -111,7 +114,7 @@ def evaluate(
             takes = spoken(synthesizer, texts, how, bar.update)
             if judge is None:  # the packages of DNSMOS are not what speaking takes in memory
                 report["peak_memory_mb"] = peak_memory_mb()
-                judge = Judge(phone_head, "dnsmos" in usable(["dnsmos"], note))
+                judge = Judge(phone_head, "dnsmos" in usable(["dnsmos"], note), _recogniser(note))
             entry = {"speaker": found[name].speaker, **timing(takes, synthesizer.sample_rate)}
             entry |= compared(takes, real[name], judge, bitrate, bar.update)
             report["voices"][name] = entry
@@ -225,3 +228,12 @@ def _shipped() -> list[str]:
             "no voice is shipped with this version: --voice names one, mynah voice add makes one"
         )
     return names
+
+
+def _recogniser(note: Tell) -> WordRecogniser | None:
+    """None, and a note, where its package is not installed."""
+    try:
+        return WordRecogniser()
+    except MynahError as error:
+        note(f"WER is left out: {error}")
+        return None

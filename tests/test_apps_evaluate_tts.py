@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 from mynah.apps import evaluate_real, evaluate_spoken, evaluate_tts
 from mynah.apps.evaluate_report import voice_lines
 from mynah.apps.evaluate_spoken import Judge, Utterance
+from mynah.apps.evaluate_words import WordRecogniser, spelled
 from mynah.codec.heads import PhoneHead
 from mynah.data import metrics
 from mynah.data.errors import MynahError
@@ -49,6 +51,19 @@ def short(monkeypatch):
 def no_dnsmos(monkeypatch):
     """It is slow, and tested with the metrics; here it is the loudness."""
     monkeypatch.setattr(metrics, "dnsmos", lambda wav: metrics.DnsMos(*[float(np.abs(wav).mean())] * 4))
+
+
+class Mishears:
+    """Hears one word, and it is wrong."""
+
+    def __call__(self, wav):
+        return ["mat"]
+
+
+@pytest.fixture(autouse=True)
+def no_recogniser(monkeypatch):
+    """It is slow, and tested by itself below."""
+    monkeypatch.setattr(evaluate_tts, "WordRecogniser", Mishears)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +189,9 @@ def test_an_utterance_is_what_the_head_hears(tiny, head_folder, speech, monkeypa
     assert (found.skipped, found.repeated) == (("sat",), ("The", "cat"))
     assert found.seconds == 1.0
     assert math.isnan(found.dnsmos) and found.entry()["dnsmos"] is None
+    assert found.spelled is found.misheard is None
+    found = Judge(head, dnsmos=False, words=Mishears())("a", "plain", said, wav)
+    assert (found.spelled, found.misheard) == (5, 5)
 
 
 def test_rates_are_over_all_phones_together(tiny, head_folder):
@@ -186,6 +204,33 @@ def test_rates_are_over_all_phones_together(tiny, head_folder):
     assert (found["words"], found["skipped"], found["repeated"]) == (8, 2, 0)
     assert found["dnsmos_ovrl"] == {"mean": 3.0, "std": 0.0, "undefined": 1}
     assert Judge(judge.head, dnsmos=False).summary([utterance()])["dnsmos_ovrl"] is None
+    assert found["word_error_rate"] is None
+    found = judge.summary([utterance(spelled=4, misheard=1), utterance(spelled=6, misheard=3)])
+    assert found["word_error_rate"] == pytest.approx(0.4)
+
+
+def test_words_are_spelled_as_the_recogniser_spells_them():
+    said = phonemize("Dr. Smith's well-known $1.50!")
+    assert spelled(said) == "doctor smith's well known one dollar and fifty cents".split()
+
+
+def test_the_recogniser_judges_each_recording_alone(speech):
+    pytest.importorskip("pocketsphinx")
+    recogniser = WordRecogniser()
+    first = recogniser(speech)
+    assert isinstance(first, list)
+    assert recogniser(np.zeros(16000, np.float32)) == []
+    assert recogniser(speech) == first
+
+
+def test_without_its_package_words_are_left_out(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate_tts, "WordRecogniser", WordRecogniser)
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    out = tmp_path / "out.json"
+    assert run("--voice", "ann", "--limit", 1, "--json", out).returncode == 0
+    report = json.loads(out.read_text())
+    assert report["notes"] == ["WER is left out: word errors need the package pocketsphinx"]
+    assert report["voices"]["ann"]["sets"]["all"]["word_error_rate"] is None
 
 
 def test_the_table_names_the_words():
@@ -195,7 +240,7 @@ def test_the_table_names_the_words():
     entry = {"seconds": 2.0, "sets": sets, "utterances": [row.entry() for row in rows]}
     lines = list(voice_lines("ann", entry | {"real_time_factor": 0.25, "first_sound_ms": 210.4}, 1.5))
     assert lines[1] == "ann: 2 sentences, 2 s"
-    assert lines[4].split() == ["hard", "1", "40.0", "4", "0", "2", "100.0", "-"]
+    assert lines[4].split() == ["hard", "1", "40.0", "4", "0", "2", "100.0", "-", "-"]
     assert lines[-3:] == [
         "first sound: 210 ms, median (bar: at most 300)",
         "skipped in x: cat",

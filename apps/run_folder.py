@@ -52,6 +52,14 @@ class Average:
                 self.tensors[key].copy_(value)
 
 
+def load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """What a run has saved, on `device`; one of several processes on CPUs calls its device "cpu:0", which
+    `torch.load` does not know."""
+    return torch.load(
+        path, map_location=torch.device("cpu") if device.type == "cpu" else device, weights_only=True
+    )
+
+
 def write_recipe(out: Path, **sections: Any) -> None:
     """`recipe.json`: what this run was started with, a dataclass for each section."""
     recipe = {name: dataclasses.asdict(section) for name, section in sections.items()}

@@ -29,7 +29,7 @@ from ..codec.objective import Adversarial, Reconstruction
 from ..data.corpus import CropSampler, PackedCorpus
 from ..data.crops import Crops
 from ..data.errors import MynahError
-from .run_folder import Average, cut_log, leave, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
 from .train_evaluate import Validation
 from .train_options import TrainOptions
 from .train_parts import Rank, check_continues, collate, leave_interrupt, start_codebooks
@@ -113,7 +113,7 @@ def train(
     state_path = out / "state.pt"
     if state_path.exists():
         check_continues(out, config, options)
-        state = torch.load(state_path, map_location=device, weights_only=True)
+        state = load_state(state_path, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]

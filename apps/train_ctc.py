@@ -31,7 +31,7 @@ from ..data.corpus import PackedCorpus
 from ..data.edit_distance import error_rate
 from ..data.errors import MynahError
 from ..data.utterances import Example, Utterance, Utterances, Words
-from .run_folder import Average, cut_log, leave, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
 from .train_ctc_options import CtcOptions, read_ctc_recipe
 from .train_parts import Rank, leave_interrupt
 
@@ -96,7 +96,7 @@ def train(
         earlier, _ = read_ctc_recipe(out / "recipe.json", [])
         if earlier != config:
             raise MynahError(f"{out}: holds a run of another architecture or codec; give another --out")
-        state = torch.load(state_path, map_location=device, weights_only=True)
+        state = load_state(state_path, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]

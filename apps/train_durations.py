@@ -29,7 +29,7 @@ from ..tts.duration_network import (
     stand_ins_of,
 )
 from ..tts.durations import PAUSES, Durations
-from .run_folder import Average, cut_log, plot_progress, write_recipe
+from .run_folder import Average, cut_log, load_state, plot_progress, write_recipe
 from .train_durations_data import DurationTrainOptions, Example, read_duration_recipe
 
 TIMED_STEPS = 20  # after so many the duration of the run is told
@@ -76,7 +76,7 @@ def train(
     if state_path.exists():
         if read_duration_recipe(out / "recipe.json", [])[0] != config:
             raise MynahError(f"{out}: holds a run of another architecture or speakers; give another --out")
-        state = torch.load(state_path, map_location=device, weights_only=True)
+        state = load_state(state_path, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]

@@ -25,7 +25,7 @@ from ..lm import checkpoint
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
 from ..lm.objective import Objective
-from .run_folder import Average, cut_log, leave, plot_progress
+from .run_folder import Average, cut_log, leave, load_state, plot_progress
 from .train_lm_evaluate import LMValidation, by_stream
 from .train_lm_options import LMTrainOptions, frames_of
 from .train_lm_parts import Collator, check_told, parameter_groups, start_from, take_up_or_start
@@ -93,7 +93,7 @@ def train(
     step, seconds = 0, 0.0
     state_path = out / "state.pt"
     if take_up_or_start(out, config, options, main):
-        state = torch.load(state_path, map_location=device, weights_only=True)
+        state = load_state(state_path, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]

@@ -98,13 +98,14 @@ class Say:
                 advance(block.shape[1] / rate)
 
 
-def load_lm(name_or_folder: str) -> LanguageModel:
-    """A language model; a MynahError that says so where the default one is not shipped."""
+def load_lm(name_or_folder: str, int8: bool = False) -> LanguageModel:
+    """A language model, its weights in 8 bits or not; a MynahError that says so where the default one is not
+    shipped."""
     if name_or_folder == MODEL and not (lm_checkpoint.SHIPPED / MODEL / "config.json").is_file():
         raise MynahError(
             "no language model is shipped with this version: --model names the folder of a trained one"
         )
-    return LanguageModel.from_pretrained(name_or_folder)
+    return LanguageModel.from_pretrained(name_or_folder, int8=int8)
 
 
 def load_durations(name_or_folder: str) -> Durations:

@@ -66,8 +66,8 @@ def make(name: str, clip: str, text: str | None, codec: str, force: bool) -> Mad
         force: replace a voice of this name.
 
     Raises:
-        MynahError: a name that cannot be or is taken, a clip that is no voice, a text that it cannot be aligned
-            with; no such codec or, with a text, no phone head for it; the voice cannot be stored.
+        MynahError: a name that cannot be or is taken, a clip that is no voice, a text that it cannot be
+            aligned with; no such codec or, with a text, no phone head for it; the voice cannot be stored.
     """
     from ..data.text import phonemize
     from ..tts import voice_store

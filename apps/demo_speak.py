@@ -45,9 +45,9 @@ def add_tab(models: Models) -> None:
                 )
                 voice = choose_voice(tab, "speak-voice")
                 with gr.Row():
-                    rate = gr.Slider(*RATES, 1.0, step=0.05, label="Rate: times as fast as usual")
+                    rate = gr.Slider(*RATES, 1.0, step=0.05, label="Rate, 1 as usual")
                     guidance = gr.Slider(
-                        *demo_speaking.GUIDANCE, GUIDANCE, step=0.1, label="Guidance: 1 for none"
+                        *demo_speaking.GUIDANCE, GUIDANCE, step=0.1, label="Guidance, 1 for none"
                     )
                 seed = gr.Number(0, label="Seed: another one, another take", precision=0)
                 with gr.Row():

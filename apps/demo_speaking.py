@@ -133,12 +133,12 @@ def table(timed: Sequence[Segment]) -> Table:
             word.append(f"{symbol} {1000 * (end - start):.0f}")
             continue
         if word:
-            rows.append([f"{begin:.2f}", "  ".join(word), ""])
+            rows.append([f"{begin:.2f}", " · ".join(word), ""])
             word = []
         if rows and end > start:
             rows[-1][2] = f"{float(rows[-1][2] or 0) + 1000 * (end - start):.0f}"
     if word:
-        rows.append([f"{begin:.2f}", "  ".join(word), ""])
+        rows.append([f"{begin:.2f}", " · ".join(word), ""])
     return rows
 
 

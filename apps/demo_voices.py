@@ -41,7 +41,7 @@ def add_tab(models: Models, own_voices: bool) -> None:
             rows = table(demo_voicing.HEADERS, demo_voicing.listed(), "voices-list")
             chosen = choose_voice(tab, "voices-chosen")
             card = gr.Markdown(container=True, elem_id="voices-card")
-            remove = gr.Button("Remove this voice", visible=own_voices)
+            remove = gr.Button("Remove this voice", variant="stop", size="sm", visible=own_voices)
             if not own_voices:
                 gr.Markdown(NOT_HERE)
         with gr.Column(min_width=320, visible=own_voices):
@@ -65,9 +65,6 @@ def add_tab(models: Models, own_voices: bool) -> None:
             add = gr.Button("Add the voice", variant="primary")
             told = gr.Textbox(label="Done", visible=False, elem_id="voices-told")
 
-    def listed() -> list[list[str]]:
-        return demo_voicing.listed()
-
     def add_voice(
         name: str,
         clip: str | None,
@@ -86,8 +83,12 @@ def add_tab(models: Models, own_voices: bool) -> None:
             done = demo_voicing.remove(name)
         return [gr.Textbox(done, visible=True), demo_voicing.listed(), _choices(None)]
 
-    tab.select(listed, outputs=rows, api_visibility="private", show_progress="hidden")
-    gr.api(listed, api_name="voices", api_description="The voices: name, whose, what they are made of.")
+    tab.select(demo_voicing.listed, outputs=rows, api_visibility="private", show_progress="hidden")
+    gr.api(
+        demo_voicing.listed,
+        api_name="voices",
+        api_description="The voices: name, whose, what they are made of.",
+    )
     chosen.change(
         _card,
         chosen,

@@ -4,7 +4,7 @@ from ..data.errors import MynahError
 from ..tts import voice_store
 from . import voices
 from .codecs import DEFAULT
-from .demo_coding import Tell
+from .demo_coding import Table, Tell
 from .demo_limits import checked_text, given, short_name
 from .demo_models import Models
 
@@ -16,7 +16,7 @@ def names() -> list[str]:
     return [*voice_store.shipped_names(), *voice_store.user_names()]
 
 
-def listed() -> list[list[str]]:
+def listed() -> Table:
     """A row for each voice, as `HEADERS` says."""
     shipped = voice_store.shipped_names()
     return [[name, "shipped" if name in shipped else "yours", voices.summary(name)] for name in names()]

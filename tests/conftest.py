@@ -217,7 +217,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-PATIENCE = 70_000  # ms, of a test machine that has other things to do
+PATIENCE = 300_000  # ms, of a test machine that has other things to do
 
 
 class Browsing:

@@ -323,11 +323,17 @@ def demo(
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
+    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
+    codec: Annotated[
+        str | None,
+        typer.Option(help="Name or folder; by default the one the language model names.", show_default=False),
+    ] = None,
 ) -> int:
     """Serve a page to try it on in the browser, without network; needs the extra "demo"."""
     from .demo import serve
 
-    return serve(host, port, open_browser)
+    return serve(host, port, open_browser, model, durations, codec)
 
 
 @verb

@@ -1,6 +1,7 @@
 """`mynah continue`: speech that goes on from a recording, in its voice, streamed into a sound file."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -8,11 +9,12 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.audio import AudioReader, AudioWriter, Resampler, resample_blocks
+from ..data.audio_types import Samples
 from ..data.errors import AudioError, MynahError
 from ..lm import LanguageModel, Sampling
 from .codecs import load
 from .coding import Codes, decode_blocks
-from .files import display_name
+from .files import display_name, generated
 from .progress import Advance
 
 LEAST_PROMPT = 1.0  # seconds
@@ -85,6 +87,26 @@ def continued(
         said = whole[:, -(most // 2) :]
 
 
+def spoken(
+    speaker: LanguageModel,
+    coder: Codec,
+    prompt: Tensor,
+    seconds: float,
+    at_least: float,
+    temperature: float,
+    seed: int,
+) -> Iterator[Samples]:
+    """The sound of a prompt [K, P] and of what the model says after it, in blocks [1, T] as they are made.
+
+    All of it lags the codes by the codec's delay, which is not filled up: the end is so much shorter.
+    """
+    rate = speaker.config.frame_rate
+    n_frames, least = max(1, round(seconds * rate)), round(at_least * rate)
+    new = continued(speaker, prompt, n_frames, least, Sampling(temperature), seed)
+    for wav in decode_blocks(coder, chain([prompt.unsqueeze(0).numpy()], new), CHUNK):
+        yield np.clip(wav, -1, 1)
+
+
 def check_models(speaker: LanguageModel, coder: Codec) -> None:
     """MynahError unless the one speaks in codes of the other."""
     speaker.check_codec(coder)
@@ -93,6 +115,11 @@ def check_models(speaker: LanguageModel, coder: Codec) -> None:
         raise MynahError(
             f"{config.name} speaks {config.n_codebooks} codes a frame, {coder.config.name} cannot"
         )
+
+
+def mark(seed: int) -> str:
+    """The comment in a sound file that holds a recording and what was made after it."""
+    return generated(f"going on from a recording, seed {seed}")
 
 
 def speak_on(
@@ -131,24 +158,15 @@ def speak_on(
     coder = load(codec or config.codec)
     check_models(speaker, coder)
     prompt = read_prompt(source, coder, config.n_codebooks, config.max_frames // 2)
-    n_frames = max(1, round(seconds * config.frame_rate))
-    least = round(at_least * config.frame_rate)
-    new = 0
-
-    def all_codes() -> Iterator[Codes]:
-        nonlocal new
-        yield prompt.unsqueeze(0).numpy()
-        for codes in continued(speaker, prompt, n_frames, least, Sampling(temperature), seed):
-            new += codes.shape[2]
-            yield codes
-
-    rate = coder.config.sample_rate
+    sound = spoken(speaker, coder, prompt, seconds, at_least, temperature, seed)
+    rate, length = coder.config.sample_rate, coder.config.delay
     try:
-        with AudioWriter(target, rate, 1, force=force) as writer:
-            for wav in decode_blocks(coder, all_codes(), CHUNK):
-                writer.write(np.clip(wav, -1, 1))
+        with AudioWriter(target, rate, 1, force=force, comment=mark(seed)) as writer:
+            for wav in sound:
+                writer.write(wav)
+                length += wav.shape[1]
                 advance(wav.shape[1] / rate)
     except BrokenPipeError:
         name = display_name(target, output=True)
         raise MynahError(f"{name}: closed by its reader before the end") from None
-    return new / config.frame_rate
+    return length / rate - prompt.shape[1] / config.frame_rate

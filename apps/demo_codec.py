@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from . import demo_coding
-from .demo_parts import MODEL_QUEUE, clear_errors, for_player, new_folder
+from .demo_parts import MODEL_QUEUE, clear_errors, for_player, new_folder, picture, player, sample, table
 
 BITRATES = (1.5, 3.0, 6.0)  # kbit/s: of the shipped codec, which is not loaded before it is needed
 
@@ -22,31 +22,29 @@ def add_tab() -> None:
                     buttons=[],
                     elem_id="codec-recording",
                 )
-                sample = gr.Button("Take the sample sound", size="sm")
+                take = gr.Button("Take the sample sound", size="sm")
                 bitrate = gr.Radio([(f"{rate:g}", rate) for rate in BITRATES], value=3.0, label="kbit/s")
                 start = gr.Button("Code and decode", variant="primary")
             with gr.Column(min_width=320):
-                original = _player("A: original", "codec-original")
-                copy = _player("B: reconstruction", "codec-copy")
+                original = player("A: original", "codec-original")
+                copy = player("B: reconstruction", "codec-copy")
                 coded = gr.DownloadButton("Download the .mynah file")
         with gr.Row():
             with gr.Column(min_width=320):
-                spectrograms = _picture("Spectrograms", 430)
+                spectrograms = picture("Spectrograms", 430)
             with gr.Column(min_width=320):
-                tokens = _picture("Tokens: a row for each codebook, alike tokens in like colours", 240)
-                scores = _table(
-                    ["score", "value", "how to read it"], demo_coding.NOT_MEASURED, "codec-scores"
-                )
+                tokens = picture("Tokens: a row for each codebook, alike tokens in like colours", 240)
+                scores = table(["score", "value", "how to read it"], demo_coding.NOT_MEASURED, "codec-scores")
         with gr.Accordion("Open a .mynah file", open=False), gr.Row():
             with gr.Column(min_width=320):
                 chosen = gr.File(label=".mynah file", height=140, elem_id="codec-file")
                 open_it = gr.Button("Open")
-                sound = _player("Sound", "codec-opened")
+                sound = player("Sound", "codec-opened")
             with gr.Column(min_width=320):
-                map_of_file = _picture("Tokens", 240)
-                facts = _table(["what", "value"], [], "codec-facts")
+                map_of_file = picture("Tokens", 240)
+                facts = table(["what", "value"], [], "codec-facts")
 
-    sample.click(_sample, outputs=recording, api_visibility="private")
+    take.click(sample, outputs=recording, api_visibility="private")
     start.click(
         _reconstruct,
         [recording, bitrate],
@@ -67,12 +65,6 @@ def add_tab() -> None:
     )
 
 
-def _sample() -> Any:
-    from ..data.sample import speech_like
-
-    return for_player(speech_like())
-
-
 def _reconstruct(recording: str | None, bitrate: float, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008
     with clear_errors():
         done = demo_coding.reconstruct(recording, bitrate, new_folder(), progress)
@@ -83,31 +75,3 @@ def _open(chosen: str | None, progress: gr.Progress = gr.Progress()) -> list[Any
     with clear_errors():
         opened = demo_coding.open_file(chosen, new_folder(), progress)
     return [for_player(opened.sound), *opened[1:]]
-
-
-def _player(label: str, elem_id: str) -> gr.Audio:
-    return gr.Audio(label=label, interactive=False, buttons=["download"], elem_id=elem_id)
-
-
-def _picture(title: str, height: int) -> gr.Image:
-    gr.Markdown(title)  # a label would cover the picture's corner
-    return gr.Image(
-        label=title,
-        show_label=False,
-        interactive=False,
-        height=height,
-        buttons=["download", "fullscreen"],
-        elem_classes="mynah-picture",
-    )
-
-
-def _table(headers: list[str], rows: demo_coding.Table, elem_id: str) -> gr.Dataframe:
-    return gr.Dataframe(
-        rows,
-        headers=headers,
-        interactive=False,
-        wrap=True,
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="mynah-table",
-    )

@@ -16,6 +16,8 @@ SECONDS = (0.1, 60.0)
 MAX_CHANNELS = 2
 MAX_SAMPLE_RATE = 192_000  # Hz
 MAX_MEGABYTES = 25
+MAX_SEED = 2**32
+MAX_CHARACTERS = 1000  # of a text: a minute of speech, or two if it is slow
 QUIETEST = -60.0  # dB of full scale that the loudest sample has to reach
 
 
@@ -29,8 +31,8 @@ def read_recording(path: str | None) -> Audio:
         MynahError: none, too large, too long or short, too many channels, silent, damaged, not a sound. The
             message names the file without its folder.
     """
-    path = _given(path, "no sound yet: upload one, record one or take the sample")
-    with _short_name(path), AudioReader(path) as reader:
+    path = given(path, "no sound yet: upload one, record one or take the sample")
+    with short_name(path), AudioReader(path) as reader:
         info = reader.info
         if info.channels > MAX_CHANNELS:
             raise AudioError(f"{path}: {info.channels} channels, the demo takes 1 or {MAX_CHANNELS}")
@@ -64,7 +66,7 @@ def inspect_file(path: str | None) -> Info:
         MynahError: none, too large, too long, too many channels, damaged, of another codec, not a `.mynah`
             file. The message names the file without its folder.
     """
-    path = _given(path, "no file yet: choose a .mynah file")
+    path = given(path, "no file yet: choose a .mynah file")
     name = Path(path).name
     with open(path, "rb") as file:
         try:
@@ -85,7 +87,7 @@ def inspect_file(path: str | None) -> Info:
     return info
 
 
-def _given(path: str | None, otherwise: str) -> str:
+def given(path: str | None, otherwise: str) -> str:
     """The path of a file that is there and not too large."""
     if not path:
         raise MynahError(otherwise)
@@ -95,6 +97,30 @@ def _given(path: str | None, otherwise: str) -> str:
     return path
 
 
+def checked_text(text: str | None) -> str:
+    """The text; MynahError where it is too long. Whether there is anything to say in it shows later."""
+    text = text or ""
+    if len(text) > MAX_CHARACTERS:
+        raise MynahError(
+            f"{len(text):,} characters, the demo takes {MAX_CHARACTERS:,} at the most; mynah say takes more"
+        )
+    return text
+
+
+def checked_number(name: str, value: float | None, low: float, high: float) -> float:
+    """The number; MynahError unless it is one from `low` to `high`."""
+    if value is None or not low <= value <= high:
+        raise MynahError(f"{name} {'' if value is None else f'{value:g}'}: {low:g} to {high:g} is expected")
+    return value
+
+
+def checked_seed(value: float | None) -> int:
+    """The seed; MynahError unless it is a whole number from 0 to 2**32."""
+    if checked_number("seed", value, 0, MAX_SEED) != (seed := int(value or 0)):
+        raise MynahError(f"seed {value:g}: a whole number is expected")
+    return seed
+
+
 def _check_seconds(path: str, seconds: float) -> None:
     low, high = SECONDS
     if not low <= seconds <= high:
@@ -102,7 +128,7 @@ def _check_seconds(path: str, seconds: float) -> None:
 
 
 @contextmanager
-def _short_name(path: str) -> Iterator[None]:
+def short_name(path: str) -> Iterator[None]:
     """Messages give the file's name: its folder is the server's."""
     try:
         yield

@@ -1,12 +1,14 @@
 """Options of `mynah voice`; what it needs is imported when it is called."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 
 from ..data.errors import MynahError
 
 OK = 0
+DOUBT = "does not seem to say this text; the voice may be poor"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the voice.")]
 
@@ -17,7 +19,7 @@ def list_voices() -> int:
 
     for kind, names in (("shipped", voice_store.shipped_names()), ("yours", voice_store.user_names())):
         for name in names:
-            print(f"{name:<20} {kind:<8} {_summary(name)}")
+            print(f"{name:<20} {kind:<8} {summary(name)}")
     if not [*voice_store.shipped_names(), *voice_store.user_names()]:
         print("no voices yet: mynah voice add NAME CLIP makes one")
     return OK
@@ -45,29 +47,56 @@ def add(
 ) -> int:
     """Make a voice from a clip of somebody who agrees to it, or of a speaker that the model knows."""
     from ..tts import voice_store
-    from ..tts.cloning import known_voice
+    from ..tts.cloning import CONSENT, known_voice
     from .codecs import load
+    from .files import display_name
     from .say import load_lm
+    from .verbs import tell
 
-    voice_store.check_new(name, force)
     if (clip is None) == (speaker is None) or (speaker is not None and text is not None):
         raise MynahError("a voice comes from a clip, perhaps with its --text, or from a --speaker")
-    if clip is not None:
-        return _add_clip(name, clip, text, codec, force)
-    voice = known_voice(load(codec), load_lm(model), name, speaker or "")
-    print(f"{name}: {voice_store.add(voice, force)}")
+    if clip is None:
+        voice_store.check_new(name, force)
+        voice = known_voice(load(codec), load_lm(model), name, speaker or "")
+        print(f"{name}: {voice_store.add(voice, force)}")
+        return OK
+    made = make(name, clip, text, codec, force)
+    if made.doubtful:
+        tell(f"{display_name(clip)}: {DOUBT}")
+    print(f"{name}: {made.path}")
+    print(CONSENT)
     return OK
 
 
-def _add_clip(name: str, clip: str, text: str | None, codec: str, force: bool) -> int:
+class Made(NamedTuple):
+    """Where a new voice lies, and whether its clip does not seem to say what it is said to say."""
+
+    path: Path
+    doubtful: bool
+
+
+def make(name: str, clip: str, text: str | None, codec: str, force: bool) -> Made:
+    """Make a voice and store it among the user's.
+
+    Args:
+        name: of the voice.
+        clip: a sound file with 3 to 10 s of speech, or "-".
+        text: what it says, or None.
+        codec: name or folder.
+        force: replace a voice of this name.
+
+    Raises:
+        MynahError: a name that cannot be or is taken, a clip that is no voice, a text that it cannot be
+            aligned with; no such codec or, with a text, no phone head for it; the voice cannot be stored.
+    """
     from ..data.text import phonemize
     from ..tts import voice_store
-    from ..tts.cloning import CONSENT, LONGEST, clone
+    from ..tts.cloning import LONGEST, clone
     from .clips import ClipAligner, read_clip
     from .codecs import load
     from .files import display_name
-    from .verbs import tell
 
+    voice_store.check_new(name, force)
     said = phonemize(text) if text is not None else None
     loaded = load(codec)
     wav = read_clip(clip, loaded.config.sample_rate, LONGEST)
@@ -76,12 +105,7 @@ def _add_clip(name: str, clip: str, text: str | None, codec: str, force: bool) -
         voice = clone(loaded, name, wav, said, aligner)
     except MynahError as error:
         raise MynahError(f"{display_name(clip)}: {error}") from None
-    path = voice_store.add(voice, force)
-    if aligner is not None and aligner.doubtful:
-        tell(f"{display_name(clip)}: does not seem to say this text; the voice may be poor")
-    print(f"{name}: {path}")
-    print(CONSENT)
-    return OK
+    return Made(voice_store.add(voice, force), aligner is not None and aligner.doubtful)
 
 
 def remove(name: Name) -> int:
@@ -97,7 +121,7 @@ def show(name: Name) -> int:
     from ..tts import voice_store
 
     voice = voice_store.find(name)
-    print(f"{voice.name}: {_summary(name)}")
+    print(f"{voice.name}: {summary(name)}")
     print(f"codec: {voice.codec} {voice.codec_hash[:8]}")
     if voice.phonemes:
         print(f"prompt: {''.join(voice.phonemes)}")
@@ -109,7 +133,7 @@ def show(name: Name) -> int:
     return OK
 
 
-def _summary(name: str) -> str:
+def summary(name: str) -> str:
     """What a list tells of a voice, damaged or not."""
     from ..tts import voice_store
 

@@ -4,6 +4,7 @@ Matplotlib is imported where it is used, through its objects alone: no window, n
 threads.
 """
 
+import itertools
 import json
 import math
 import os
@@ -25,6 +26,8 @@ DYNAMIC_RANGE = 70.0  # dB shown
 _LOUD = 0.998  # share of the points that lie below 0 dB: single peaks would darken the rest
 _WINDOW_SECONDS = 0.032  # shows the harmonics of a voice and its syllables
 _COLUMNS = 1600  # frames drawn at most: about the pixels across
+_NARROW = 0.05  # share of a row below which a segment's label may be wider than itself
+_FEW = 5  # segments whose borders are drawn boldly
 _SMOOTHED_FROM = 60  # points from which on a curve is drawn as its running mean over the pale raw one
 
 
@@ -83,6 +86,64 @@ def plot_comparison(
         panel.set_ylabel("kHz")
     panels[-1].set_xlabel("seconds")
     figure.colorbar(image, ax=list(panels), label="dB", pad=0.015, fraction=0.03, aspect=40)
+    _save(figure, path)
+
+
+def plot_segments(
+    wav: NDArray[np.floating],
+    sample_rate: int,
+    segments: Sequence[tuple[str, float, float]],
+    path: str | os.PathLike[str],
+    row_seconds: float = 3.0,
+    max_rows: int = 8,
+    dpi: float = 110,
+    width: float = 12.0,
+) -> None:
+    """Write a spectrogram in rows like lines of text, with a line at every border between segments.
+
+    Labels stand above their segments, those of short ones at two heights in turn, to keep them apart.
+    Loudness is as in `plot_comparison`.
+
+    Args:
+        wav: [T] or [C, T], floating point.
+        sample_rate: Hz.
+        segments: (label, start, end in seconds) each, in order.
+        path: the PNG file; an existing one is replaced, when the new one is complete.
+        row_seconds: the longest row; all rows are of one length.
+        max_rows: what is beyond them is not drawn, and the axis says how much.
+        dpi: pixels per inch.
+        width: of the picture, in inches.
+
+    Raises:
+        AudioError: no samples, or another shape.
+        PictureError: matplotlib is not installed, or the file cannot be written.
+    """
+    total = np.shape(wav)[-1] / sample_rate if np.size(wav) else 0.0
+    shown = min(total, max_rows * row_seconds)
+    rows = max(1, math.ceil(shown / row_seconds))
+    cuts = [round(row * shown * sample_rate / rows) for row in range(rows + 1)]
+    pieces = [np.asarray(wav)[..., first:last] for first, last in itertools.pairwise(cuts)]
+    powers = [_power("sound", piece, sample_rate)[0] for piece in pieces]
+    loudest = max(float(np.quantile(power, _LOUD)) for power in powers) or 1.0
+    figure = _figure(dpi)
+    figure.set_size_inches(width, 0.4 + 1.45 * rows)
+    panels = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for panel, power, first, last in zip(panels, powers, cuts, cuts[1:]):
+        start, end = first / sample_rate, last / sample_rate
+        panel.imshow(
+            10 * np.log10(np.maximum(power / loudest, 10 ** (-DYNAMIC_RANGE / 10))),
+            origin="lower",
+            aspect="auto",
+            extent=(start, end, 0, sample_rate / 2000),
+            cmap="magma",
+            vmin=-DYNAMIC_RANGE,
+            vmax=0,
+            interpolation="nearest",
+        )
+        panel.set_ylabel("kHz")
+        _label(panel, segments, start, end)
+    cut = "" if shown == total else f" (the first {shown:g} of {total:.1f})"
+    panels[-1].set_xlabel(f"seconds{cut}")
     _save(figure, path)
 
 
@@ -205,6 +266,22 @@ def _power(title: str, wav: NDArray[np.floating], sample_rate: int) -> tuple[NDA
     thin = math.ceil(power.shape[1] / _COLUMNS)
     frames = power.shape[1] // thin * thin
     return power[:, :frames].reshape(len(power), -1, thin).mean(axis=2), len(wav) / sample_rate
+
+
+def _label(panel: Any, segments: Sequence[tuple[str, float, float]], start: float, end: float) -> None:
+    """Borders and labels of the segments that are seen from `start` to `end`, in seconds."""
+    line = {"linewidth": 0.8, "color": "white", "alpha": 0.7}
+    if len(segments) < _FEW:
+        line = {"linewidth": 2.5, "color": "cyan"}
+    for number, (label, begins, ends) in enumerate(segments):
+        if begins >= end or ends <= start:
+            continue
+        if begins > start:
+            panel.axvline(begins, **line)
+        raised = 9 * (number % 2) if ends - begins < _NARROW * (end - start) else 0
+        middle = (max(begins, start) + min(ends, end)) / 2
+        place = {"xytext": (0, 2 + raised), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        panel.annotate(label, (middle, 1), xycoords=("data", "axes fraction"), **place)
 
 
 def _read_progress(path: Path) -> dict[int, dict[str, float]]:

@@ -1,77 +1,22 @@
-"""The demo in a real browser, used as a person would: headless Chromium through Playwright.
+"""The demo's codec tab in a real browser, used as a person would: headless Chromium through Playwright.
 
 Runs with `pytest -m browser`, where the packages gradio and playwright and the program chromium are there.
 MYNAH_SCREENSHOTS names a folder that the pictures of the page are kept in.
 """
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from mynah.data import audio
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-SECOND = 1000  # ms
-PATIENCE = 300 * SECOND  # of a test machine that has other things to do
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
-]
-
-
-class Browsing:
-    """A page of the demo, and the hosts that it asked for anything."""
-
-    def __init__(self, page, url: str, shots: Path) -> None:
-        self.page, self.shots = page, shots
-        self.hosts: set[str] = set()
-        page.set_default_timeout(PATIENCE)
-        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "inline"))
-        page.goto(url, timeout=PATIENCE)
-
-    def wait_for(self, selector: str, text: str) -> None:
-        """Until the text is to be seen; tables hold a hidden copy of their widest cells."""
-        self.page.locator(selector).get_by_text(text).locator("visible=true").first.wait_for()
-
-    def shoot(self, name: str) -> None:
-        """A picture of the whole page."""
-        self.page.screenshot(path=self.shots / f"{name}.png", full_page=True)
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory) -> Iterator:
-    """A browser that reaches this machine only."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install ".[browser]"')
-    with sync_api.sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=CHROMIUM,
-            args=FLAGS.split(),
-            viewport={"width": 1280, "height": 900},
-        )
-        local = lambda url: urlsplit(url).hostname in ("127.0.0.1", None)  # noqa: E731
-        context.route(lambda url: not local(url), lambda route: route.abort())
-        yield context
-        context.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def browsing(context, demo_url, tmp_path) -> Iterator[Browsing]:
-    """A new page of the demo at 1280 x 900."""
-    shots = Path(os.environ.get("MYNAH_SCREENSHOTS", tmp_path))
-    page = context.new_page()
-    yield Browsing(page, demo_url, shots)
-    page.close()
+def browsing(browse, demo_url):
+    return browse(demo_url)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mynah.data.errors import AudioError, MynahError
-from mynah.data.spectrogram import plot_comparison, plot_curves, plot_tokens
+from mynah.data.spectrogram import plot_comparison, plot_curves, plot_segments, plot_tokens
 
 pytest.importorskip("matplotlib")
 TONE = (0.5 * np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)).astype(np.float32)
@@ -168,3 +168,27 @@ def test_tokens_of_two_channels_make_a_taller_picture_and_others_are_refused(tmp
     assert two[0] > 1.4 * one[0] and two[1] == one[1] == 550
     with pytest.raises(AudioError, match=r"tokens of shape \[3, 10\]"):
         plot_tokens(np.zeros((3, 10)), 50, tmp_path / "c.png")
+
+
+def test_segments_have_borders_at_their_times(tmp_path):
+    """A few are marked boldly, in cyan; each row has its own share of the time."""
+    plot_segments(TONE, 16_000, [("a", 0, 0.25), ("b", 0.25, 1)], tmp_path / "a.png")
+    picture = pixels(tmp_path / "a.png")
+    cyan = (picture[:, :, 0] < 0.2) & (picture[:, :, 1:] > 0.8).all(axis=2)
+    dark = np.flatnonzero((picture.sum(axis=2) < 1).mean(axis=0) > 0.3)  # columns of the panel
+    (border,) = {int(np.median(np.flatnonzero(row))) for row in cyan if row.any()}
+    assert (border - dark[0]) / (dark[-1] - dark[0]) == pytest.approx(0.25, abs=0.01)
+
+
+def test_segments_come_in_rows_of_which_the_first_are_drawn(tmp_path):
+    many = [("x", n / 10, (n + 1) / 10) for n in range(200)]
+    heights = []
+    for seconds in (1, 4, 20, 40):
+        path = tmp_path / f"{seconds}.png"
+        plot_segments(np.tile(TONE, seconds), 16_000, many, path, row_seconds=2, max_rows=4)
+        heights.append(pixels(path).shape[0])
+    assert 1.5 * heights[0] < heights[1] < 0.6 * heights[2]
+    assert heights[2] == heights[3]
+    with pytest.raises(AudioError, match="holds no samples"):
+        plot_segments(TONE[:0], 16_000, [], tmp_path / "b.png")
+    plot_segments(np.zeros((1, 9), np.float32), 16_000, [], tmp_path / "b.png")

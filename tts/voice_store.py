@@ -30,9 +30,12 @@ def find(name_or_file: str) -> Voice:
     Raises:
         VoiceError: there is none, with the names of those that there are; or it is damaged.
     """
-    if name_or_file.endswith(SUFFIX):
-        return Voice.load(Path(name_or_file))
-    return Voice.load(_path(name_or_file))
+    return Voice.load(Path(name_or_file)) if name_or_file.endswith(SUFFIX) else named(name_or_file)
+
+
+def named(name: str) -> Voice:
+    """A voice by its name alone, for those who must not choose a file; VoiceError as `find`."""
+    return Voice.load(_path(name))
 
 
 def default_name() -> str:

@@ -1,5 +1,7 @@
-"""What several test files need: a codec small enough to build, and the `mynah` command."""
+"""What several test files need: models small enough to build, tokens, and the `mynah` command."""
 
+import importlib.util
+import json
 import os
 import re
 import shutil
@@ -10,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -138,6 +141,51 @@ def speech() -> np.ndarray:
     from mynah.data.sample import speech_like
 
     return speech_like().wav[0]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch computes in one thread, whatever the tests before have set."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def write_tokens() -> Callable[..., Path]:
+    """Fills a folder of tokens: twelve recordings, each of a few codes that recur, by three speakers; every
+    other one is aligned."""
+    from mynah.data.shards import Label, ShardWriter, TokenInfo
+
+    def write(folder: Path, info: TokenInfo, aligned: bool = True) -> Path:
+        rng = np.random.default_rng(0)
+        with ShardWriter(folder, info) as writer:
+            for i in range(12):
+                frames = 12 + 3 * i
+                codes = rng.integers(info.codebook_size, size=(info.n_codebooks, 4))
+                codes = np.tile(codes, (1, frames))[:, :frames]
+                split = "val" if i % 3 == 2 else "train"
+                writer.add(Label(f"r{i}", "own", split, f"s{i % 3}", None, None, 0, 0, 0), codes)
+                if aligned and i % 2:
+                    line = {"id": f"r{i}", "phonemes": ["a", "~", "b"], "durations": [4, 0, frames - 4]}
+                    with open(folder / "alignments.jsonl", "a") as f:
+                        f.write(json.dumps(line) + "\n")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def fuzz() -> ModuleType:
+    """The program benchmarks/bitstream_fuzz.py as a module."""
+    path = Path(__file__).parents[1] / "benchmarks" / "bitstream_fuzz.py"
+    spec = importlib.util.spec_from_file_location("bitstream_fuzz", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

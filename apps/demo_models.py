@@ -51,9 +51,9 @@ class Models:
 
 @lru_cache(maxsize=2)
 def _lm(name_or_folder: str, int8: bool = False) -> LanguageModel:
-    return say.load_lm(name_or_folder, int8)
+    return LanguageModel.from_pretrained(name_or_folder, int8=int8)
 
 
 @lru_cache(maxsize=1)
 def _durations(name_or_folder: str) -> Durations:
-    return say.load_durations(name_or_folder)
+    return Durations.from_pretrained(name_or_folder)

@@ -23,7 +23,7 @@ from .evaluate_scores import Tell, spread, usable
 from .evaluate_sets import choose, clip_sets
 from .lm_scores import beside, bits_per_code
 from .recordings import read_mono
-from .say import MODEL, load_lm
+from .say import MODEL
 
 PROMPT_SECONDS, SECONDS = 3.0, 7.0
 LEAST = 2.0  # seconds before the model may end the speech, as mynah continue has it
@@ -76,7 +76,7 @@ def evaluate(
     Raises:
         MynahError: no such model or data, models that do not fit each other, no recordings of 10 s.
     """
-    reader = load_lm(model)
+    reader = LanguageModel.from_pretrained(model)
     coder = codecs.load(codec or reader.config.codec)
     check_models(reader, coder)
     if reader.config.pattern not in STREAMABLE:
@@ -90,7 +90,7 @@ def evaluate(
     write(report, out)  # what cannot be written shall fail now
 
     with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
-    speaker = load_lm(model, int8=True)
+    speaker = LanguageModel.from_pretrained(model, int8=True)
     codes, rows = [], []
     for number, recording in enumerate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)

@@ -14,8 +14,8 @@ from ..codec.heads import PhoneHead
 from ..data.errors import MynahError
 from ..data.manifest import read_manifest
 from ..data.text import phonemize
-from ..lm import Sampling
-from ..tts import Synthesizer, VoiceError, voice_store
+from ..lm import LanguageModel, Sampling
+from ..tts import Durations, Synthesizer, VoiceError, voice_store
 from ..tts.sentences import Sentence, sentences
 from ..tts.synthesizer import GUIDANCE
 from . import codecs
@@ -25,7 +25,7 @@ from .evaluate_run import Notes, about, write
 from .evaluate_scores import Tell, usable
 from .evaluate_spoken import Judge
 from .evaluate_words import WordRecogniser
-from .say import DURATIONS, MODEL, load_durations, load_lm
+from .say import DURATIONS, MODEL
 
 HEAD = "phones-16k"
 APART = 1000  # seeds between two sentences: more than a sentence has pieces
@@ -88,9 +88,9 @@ def evaluate(
         MynahError: no such voice, model or data; models that do not fit each other; no recordings of a voice.
     """
     found = {name: voice_store.find(name) for name in voices}
-    lm = load_lm(model)
+    lm = LanguageModel.from_pretrained(model)
     coder = codecs.load(codec or lm.config.codec)
-    pace = load_durations(durations)
+    pace = Durations.from_pretrained(durations)
     found = found or {name: voice_store.find(name) for name in _shipped()}
     speakers = {name: Synthesizer(coder, lm, pace, voice) for name, voice in found.items()}
     real: dict[str, list[Real]] = {name: [] for name in found}

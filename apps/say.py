@@ -8,8 +8,7 @@ from itertools import chain
 from ..data.audio import FORMATS, AudioWriter
 from ..data.errors import MynahError, TextError
 from ..lm import LanguageModel, Sampling
-from ..lm import checkpoint as lm_checkpoint
-from ..tts import Durations, Synthesizer, durations, voice_store
+from ..tts import Durations, Synthesizer, voice_store
 from ..tts.synthesizer import GUIDANCE, RATES, Piece
 from . import codecs, files
 from .progress import seconds_bar
@@ -69,11 +68,11 @@ class Say:
     def synthesizer(self) -> Synthesizer:
         """All models loaded; MynahError where one is missing, or they do not fit each other."""
         voice = voice_store.find(self.voice) if self.voice else None
-        lm = load_lm(self.model)
+        lm = LanguageModel.from_pretrained(self.model)
         if voice is None:
             voice = voice_store.find(voice_store.default_name())
         codec = codecs.load(self.codec or lm.config.codec)
-        return Synthesizer(codec, lm, load_durations(self.durations), voice)
+        return Synthesizer(codec, lm, Durations.from_pretrained(self.durations), voice)
 
     def _write(self, synthesizer: Synthesizer, text: Iterable[str], target: str) -> None:
         """Nothing is opened before there is sound to write."""
@@ -109,24 +108,6 @@ def sampling_of(temperature: float, top_p: float) -> Sampling:
         return Sampling(temperature=temperature, top_p=top_p)
     except ValueError as error:
         raise MynahError(f"--{str(error).replace('_', '-', 1)}") from None
-
-
-def load_lm(name_or_folder: str, int8: bool = False) -> LanguageModel:
-    """A language model, in `int8` or not; a MynahError that says so where the default one is not shipped."""
-    if name_or_folder == MODEL and not (lm_checkpoint.SHIPPED / MODEL / "config.json").is_file():
-        raise MynahError(
-            "no language model is shipped with this version: --model names the folder of a trained one"
-        )
-    return LanguageModel.from_pretrained(name_or_folder, int8=int8)
-
-
-def load_durations(name_or_folder: str) -> Durations:
-    """A duration model; a MynahError that says so where the default one is not shipped."""
-    if name_or_folder == DURATIONS and not (durations.SHIPPED / DURATIONS / "config.json").is_file():
-        raise MynahError(
-            "no duration model is shipped with this version: --durations names the folder of a trained one"
-        )
-    return Durations.from_pretrained(name_or_folder)
 
 
 def text_of(text: str) -> Iterator[str]:

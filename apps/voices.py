@@ -46,18 +46,18 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of this name.")] = False,
 ) -> int:
     """Make a voice from a clip of somebody who agrees to it, or of a speaker that the model knows."""
+    from ..lm import LanguageModel
     from ..tts import voice_store
     from ..tts.cloning import CONSENT, known_voice
     from .codecs import load
     from .files import display_name
-    from .say import load_lm
     from .verbs import tell
 
     if (clip is None) == (speaker is None) or (speaker is not None and text is not None):
         raise MynahError("a voice comes from a clip, perhaps with its --text, or from a --speaker")
     if clip is None:
         voice_store.check_new(name, force)
-        voice = known_voice(load(codec), load_lm(model), name, speaker or "")
+        voice = known_voice(load(codec), LanguageModel.from_pretrained(model), name, speaker or "")
         print(f"{name}: {voice_store.add(voice, force)}")
         return OK
     made = make(name, clip, text, codec, force)

@@ -217,9 +217,3 @@ def test_bad_input(go_on, mynah, tree, model, other_codec, tmp_path_factory):
         (("talk.wav", "--model", odd), "out.wav", "speaks 4 codes a frame"),
     ):
         check_refused(go_on(*arguments, target=target), tree, words)
-
-
-def test_without_weights_it_says_so(mynah, tree):
-    check_refused(
-        mynah("continue", tree / "talk.wav", tree / "out.wav"), tree, "'mynah-lm' is neither a shipped"
-    )

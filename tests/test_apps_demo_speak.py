@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mynah.apps import demo_models, demo_speaking, demo_stream
+from mynah.apps import demo_speaking, demo_stream
 from mynah.apps.demo_models import Models
 from mynah.data import audio
 from mynah.data.errors import MynahError
@@ -135,11 +135,9 @@ def test_what_cannot_be_said(speak, given, words, tmp_path):
     assert not list((tmp_path / "results").iterdir())
 
 
-def test_without_weights_one_line_says_so(models, tmp_path, monkeypatch):
-    monkeypatch.setattr("mynah.lm.checkpoint.SHIPPED", tmp_path / "none")
-    demo_models._lm.cache_clear()
-    with pytest.raises(MynahError, match=r"^no language model is shipped with this version: --model"):
-        list(demo_speaking.speak(Models(), TEXT, None, 1.0, 1.0, 0, tmp_path, tell))
+def test_a_model_that_is_not_there_one_line_says_so(tmp_path):
+    with pytest.raises(MynahError, match=r"^'nobody' is neither a shipped language model"):
+        list(demo_speaking.speak(Models(lm="nobody"), TEXT, None, 1.0, 1.0, 0, tmp_path, tell))
 
 
 def test_who_stops_it_leaves_nothing_half_written(speak, tmp_path):

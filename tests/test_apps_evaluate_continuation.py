@@ -169,7 +169,7 @@ def test_bad_options(run, more, words):
     refused(run(*more), *words)
 
 
-def test_what_cannot_be_measured(mynah, run, data, tmp_path, monkeypatch, speaking, tiny, other_codec):
+def test_what_cannot_be_measured(run, data, tmp_path, monkeypatch, speaking, tiny, other_codec):
     refused(run("--codec", other_codec), "tiny-lm speaks codes of tiny")
     told = LanguageModel.from_pretrained(speaking.lm).config
     config = type(told)(**{**told.__dict__, "pattern": "coarse_first"})
@@ -178,5 +178,3 @@ def test_what_cannot_be_measured(mynah, run, data, tmp_path, monkeypatch, speaki
     monkeypatch.setattr(continuation, "SECONDS", 9.0)
     refused(run(), "no test recordings of 9.6 s or more")
     assert len(read_manifest(data)) == 5
-    monkeypatch.setattr("mynah.lm.checkpoint.SHIPPED", tmp_path / "none")
-    refused(mynah("evaluate", "continuation", "--data", data), "no language model is shipped")

@@ -17,7 +17,7 @@ from mynah.data import metrics
 from mynah.data.errors import MynahError
 from mynah.data.manifest import Recording
 from mynah.data.text import phonemize
-from mynah.lm import Sampling
+from mynah.lm import LanguageModel, Sampling
 from mynah.tts import Durations, Synthesizer, Voice, voice_store
 from mynah.tts.sentences import Sentence
 from mynah.tts.word_errors import WordErrors
@@ -157,7 +157,7 @@ def test_all_sentences_are_spoken_unless_limited(monkeypatch):
 
 def test_sentences_are_spoken_as_with_say(speaking, tiny):
     """The sound is that of the synthesizer; a sentence's seed does not depend on which others are spoken."""
-    lm, durations = evaluate_tts.load_lm(speaking.lm), Durations.from_pretrained(speaking.durations)
+    lm, durations = LanguageModel.from_pretrained(speaking.lm), Durations.from_pretrained(speaking.durations)
     synthesizer = Synthesizer(tiny, lm, durations, Voice.load(speaking.voice))
     how = evaluate_tts.Speaking(seed=3, guidance=1.0, sampling=Sampling(top_p=0.9))
     texts = evaluate_tts.chosen(1)
@@ -318,12 +318,9 @@ def test_a_report_that_cannot_be_written(run, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_what_is_not_shipped(mynah, run, tmp_path, monkeypatch, speaking, tiny_folder):
-    monkeypatch.setattr("mynah.lm.checkpoint.SHIPPED", tmp_path / "none")
-    monkeypatch.setattr("mynah.tts.durations.SHIPPED", tmp_path / "none")
-    refused(mynah("evaluate", "tts"), tmp_path, "no language model is shipped with this version")
-    model = ["--model", speaking.lm, "--codec", tiny_folder]
-    refused(mynah("evaluate", "tts", *model), tmp_path, "no duration model is shipped")
+def test_what_is_not_there(run, tmp_path):
+    refused(run("--model", "nobody"), tmp_path, "'nobody' is neither a shipped language model")
+    refused(run("--durations", "nobody"), tmp_path, "'nobody' is neither a shipped duration model")
     for path in (tmp_path / "voices").iterdir():
         path.unlink()
     refused(run(), tmp_path, "no voice is shipped with this version")

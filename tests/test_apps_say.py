@@ -158,15 +158,11 @@ def test_bad_voices(speak, tmp_path, other_codec):
     check_refused(speak(TEXT, "--codec", other_codec), tmp_path, "tiny-lm speaks codes of tiny")
 
 
-def test_what_is_not_shipped(mynah, tmp_path, monkeypatch, speaking, tiny_folder):
-    monkeypatch.setattr("mynah.lm.checkpoint.SHIPPED", tmp_path / "none")
-    monkeypatch.setattr("mynah.tts.durations.SHIPPED", tmp_path / "none")
-    out = ["-o", tmp_path / "out.wav"]
-    check_refused(mynah("say", TEXT, *out), tmp_path, "no language model is shipped with this version")
-    model = ["--model", speaking.lm, "--codec", tiny_folder]
-    check_refused(mynah("say", TEXT, *out, *model), tmp_path, "no duration model is shipped")
+def test_no_voice_at_all(mynah, tmp_path, speaking, tiny_folder):
     (tmp_path / "voices" / "ann.safetensors").unlink()
-    check_refused(mynah("say", TEXT, *out, *model), tmp_path, "there is no voice yet")
+    models = ("--model", speaking.lm, "--codec", tiny_folder, "--durations", speaking.durations)
+    result = mynah("say", TEXT, "-o", tmp_path / "out.wav", *models)
+    check_refused(result, tmp_path, "there is no voice yet")
 
 
 def test_text_that_is_none(options, tmp_path, monkeypatch, capfd):

@@ -260,7 +260,7 @@ def tokenize(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Speech: a manifest or a known layout.")],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder for the token shards.")],
     codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
-    bitrate: Annotated[float, typer.Option(help="kbit/s: one of the codec's.")] = 3.0,
+    bitrate: Annotated[float, typer.Option(help="kbit/s: one of the codec's.")] = 1.5,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),

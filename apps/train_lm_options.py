@@ -45,7 +45,7 @@ class LMTrainOptions:
     weight_decay: float = 0.1
     clip: float = 1.0
     ema: float = 0.999
-    stream_weights: tuple[float, ...] = (3.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    stream_weights: tuple[float, ...] = (3.0, 2.0, 1.0)
     z: float = 1e-4
     token_noise: float = 0.05
     phoneme_dropout: float = 0.15

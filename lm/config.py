@@ -44,7 +44,7 @@ class LMConfig(StoredConfig):
     codec: str = "mynah-16k"
     codec_hash: str = ""
     frame_rate: float = 50.0
-    n_codebooks: int = 6
+    n_codebooks: int = 3
     codebook_size: int = 1024
     pattern: str = "delay"
     max_frames: int = 1500

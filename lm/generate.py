@@ -141,6 +141,7 @@ def generate(
             if rows == 2:
                 conditioned, free_speech = logits.chunk(2)
                 logits = torch.lerp(free_speech, conditioned, guidance)
+            logits[:, :, 1:] /= sampling.fine_temperature
             logits[..., config.none].masked_fill_(end_forbidden[:, now], -torch.inf)
             drawn = sample(logits, random[:, now, :, 0], sampling).transpose(1, 2)
             slots, mine = target[:, :, now], free[:, :, now]

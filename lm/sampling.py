@@ -18,6 +18,8 @@ class Sampling:
 
     Attributes:
         temperature: divides the logits; 0 takes the likeliest code.
+        fine_temperature: divides those of all streams but the first once more, above 0: what is said and how
+            is mostly in the first, and the others sound cleaner below 1.
         top_k: only so many of the likeliest codes may be drawn; 0 for all.
         top_p: only the likeliest codes, as few as together have this probability, may be drawn (nucleus
             sampling, Holtzman et al. 2020); 1 for all. Applied after top_k.
@@ -32,10 +34,13 @@ class Sampling:
     top_p: float = 0.8
     repetition_window: int = 0
     repetition_threshold: float = 0.1
+    fine_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature={self.temperature}: a number from 0 is expected")
+        if not 0 < self.fine_temperature < math.inf:
+            raise ValueError(f"fine_temperature={self.fine_temperature}: a number above 0 is expected")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p={self.top_p}: a number above 0, at most 1, is expected")
         if not 0 <= self.repetition_threshold <= 1:

@@ -189,8 +189,8 @@ def test_errors_are_one_line_and_exit_with_2(mynah, data, tmp_path, tiny_folder,
         ((data, tmp_path / "out", "--codec", "nobody"), "'nobody' is neither a shipped codec"),
         ((data, tmp_path / "out", "--codec", tiny_folder, "--bitrate", 4), "bitrate 4 kbit/s is not offered"),
         ((data, tmp_path / "file", "--codec", tiny_folder), "file: File exists"),
-        ((data, tmp_path / "tokens", "--codec", other_codec), "holds 6 codes a frame of tiny"),
-        ((data, tmp_path / "tokens", "--codec", tiny_folder, "--bitrate", 6), "holds 6 codes a frame"),
+        ((data, tmp_path / "tokens", "--codec", other_codec), "holds 3 codes a frame of tiny"),
+        ((data, tmp_path / "tokens", "--codec", tiny_folder, "--bitrate", 6), "holds 3 codes a frame"),
     ):
         result = mynah("tokenize", *arguments)
         assert result.returncode == 2

@@ -224,9 +224,9 @@ def test_a_recipe_is_fitted_to_the_tokens_and_read_back(tmp_path):
 def test_the_projects_recipes_differ_in_numbers_only():
     runs = Path(__file__).parents[1] / "runs"
     found = [json.loads((runs / f"{name}.json").read_text()) for name in ("lm-16k", "lm-large")]
-    for path in ("lm-16k", "lm-large"):
+    for path in ("lm-16k", "lm-voices-16k", "lm-large"):
         config, options = read_lm_recipe(runs / f"{path}.json", [])
-        fitted(config, options, TokenInfo("mynah-16k", "", 50.0, 6, 1024))
+        fitted(config, options, TokenInfo("mynah-16k", "", 50.0, 3, 1024))
     for section in ("lm", "train"):
         one, other = (recipe[section] for recipe in found)
         texts = [{k: v for k, v in s.items() if isinstance(v, str) and k != "name"} for s in (one, other)]

@@ -1,6 +1,7 @@
 """Generation: batch = single, cached = uncached, guidance, the end, streams; it says what it has learned."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -240,6 +241,17 @@ def test_an_end_at_once_leaves_nothing():
     assert [item.shape for item in collect(frames, 2, 3)] == [(3, 2), (3, 6)]
     frames = generate(network, prompts(2, 3), [9, 8], Condition(), FREE, seeded(0, 1))
     assert [item.shape for item in collect(frames, 2, 3)] == [(3, 7), (3, 5)]
+
+
+def test_the_streams_after_the_first_have_a_temperature_of_their_own():
+    network = make()
+    hill = torch.linspace(0, 1, 21)
+    network._heads = lambda x: hill.expand(*x.shape[:2], 3, 21).clone()
+    free = collect(generate(network, prompts(0), [60], Condition(), FREE, seeded(0)), 1, 3)[0]
+    tame = replace(FREE, fine_temperature=0.01)
+    codes = collect(generate(network, prompts(0), [60], Condition(), tame, seeded(0)), 1, 3)[0]
+    assert torch.equal(codes[0], free[0])
+    assert (free[1:] < 15).any() and (codes[1:] >= 15).all()
 
 
 def test_repetition_aware_sampling_leaves_a_rut():

@@ -101,6 +101,7 @@ def test_uniform_numbers_are_an_items_own():
         ({"temperature": -0.1}, "temperature=-0.1"),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"temperature": float("inf")}, "temperature=inf"),
+        ({"fine_temperature": 0}, "fine_temperature=0"),
         ({"top_p": 0}, "top_p=0"),
         ({"top_p": 1.1}, "top_p=1.1"),
         ({"top_k": -1}, "top_k=-1"),

@@ -296,11 +296,9 @@ def say(
     ] = None,
     rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
-    guidance: Annotated[
-        float, typer.Option(help="Above 1, sounds are more distinct, and take twice as long to make.")
-    ] = 1.0,
-    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.8,
+    guidance: Annotated[float, typer.Option(help="Above 1, sounds are more distinct; 1 is faster.")] = 2.5,
+    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
     model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
     durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
     codec: Annotated[

@@ -16,10 +16,11 @@ from torch import Tensor
 class Sampling:
     """How a code is drawn from its distribution.
 
+    Little is cut off by default: voiced sounds are hundreds of codes, each of them unlikely, silence a few
+    likely ones, so a model that truncates much falls silent.
+
     Attributes:
         temperature: divides the logits; 0 takes the likeliest code.
-        fine_temperature: divides those of all streams but the first once more, above 0: what is said and how
-            is mostly in the first, and the others sound cleaner below 1.
         top_k: only so many of the likeliest codes may be drawn; 0 for all.
         top_p: only the likeliest codes, as few as together have this probability, may be drawn (nucleus
             sampling, Holtzman et al. 2020); 1 for all. Applied after top_k.
@@ -27,14 +28,16 @@ class Sampling:
             the drawn code makes up more than `repetition_threshold` of the last so many frames, it is drawn
             again from the whole distribution; 0 for never.
         repetition_threshold: from 0 to 1.
+        fine_temperature: divides the logits of all streams but the first once more, above 0: what is said and
+            how is mostly in the first, and the others sound cleaner below 1.
     """
 
-    temperature: float = 1.0
-    top_k: int = 25
-    top_p: float = 0.8
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 0.95
     repetition_window: int = 0
     repetition_threshold: float = 0.1
-    fine_temperature: float = 1.0
+    fine_temperature: float = 0.6
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:

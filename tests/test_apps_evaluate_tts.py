@@ -164,7 +164,7 @@ def test_sentences_are_spoken_as_with_say(speaking, tiny):
     assert [number for number, _ in texts] == [0, 2]
     done = []
     takes = evaluate_tts.spoken(synthesizer, texts, how, lambda: done.append(1))
-    expected = synthesizer.synthesize(SHORT[2].text, seed=2003, sampling=Sampling(top_p=0.9))
+    expected = synthesizer.synthesize(SHORT[2].text, seed=2003, guidance=1.0, sampling=how.sampling)
     assert np.array_equal(takes[1].wav, expected[0, 0].numpy())
     assert len(done) == 2 and all(0 < take.first < take.whole for take in takes)
     found = evaluate_tts.timing(

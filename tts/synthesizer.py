@@ -26,7 +26,7 @@ from .pieces import Part, parts
 from .voice import Voice, VoiceError
 
 RATES = (0.5, 2.0)
-GUIDANCE = 1.0
+GUIDANCE = 2.5
 LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
 LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
 CHARACTERS = 13  # a second, spoken slowly

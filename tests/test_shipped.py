@@ -1,0 +1,70 @@
+"""The weights in the package belong together, and their voices can be understood."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mynah.codec.heads.ctc as heads
+import mynah.lm.checkpoint as lms
+import mynah.tts.durations as paces
+from mynah.codec import Codec, checkpoint
+from mynah.codec.heads import PhoneHead
+from mynah.codec.heads.phone_config import without_stress
+from mynah.data.edit_distance import error_rate
+from mynah.data.text import phonemize
+from mynah.lm import LanguageModel
+from mynah.tts import Durations, Synthesizer, voice_store
+
+TEXT = "She opened the window and listened to the rain for a while."
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def models(codec) -> tuple[Codec, LanguageModel, Durations]:
+    return codec, LanguageModel.from_pretrained("mynah-lm"), Durations.from_pretrained("mynah-durations")
+
+
+def test_every_model_has_a_card():
+    folders = [p for at in (checkpoint, lms, paces, heads) for p in Path(at.SHIPPED).iterdir() if p.is_dir()]
+    assert {folder.name for folder in folders} == {"mynah-16k", "mynah-lm", "mynah-durations", "phones-16k"}
+    for folder in folders:
+        card = (folder / "card.md").read_text(encoding="utf-8")
+        assert card.startswith(f"# {folder.name}\n")
+        assert "**Licence.**" in card and "**Limits.**" in card
+
+
+@pytest.mark.parametrize("name", voice_store.shipped_names())
+def test_a_shipped_voice_is_understood(codec, models, name):
+    voice = voice_store.find(name)
+    assert voice.rights
+    assert (voice_store.card(name) or "").startswith(f"# {name}\n")
+    wav = Synthesizer(*models, voice).synthesize(TEXT, seed=1)
+    seconds = wav.shape[2] / codec.config.sample_rate
+    assert 2 < seconds < 6
+    said = [without_stress(phone) for word in phonemize(TEXT).words for phone in word.phonemes]
+    heard = PhoneHead.from_pretrained(codec).recognise(wav)[0]
+    assert error_rate([(said, heard)]) < 0.5  # of real recordings 0.25, of noise above 0.9
+
+
+def test_there_are_voices():
+    assert len(voice_store.shipped_names()) >= 2
+
+
+def test_what_follows_a_prompt_is_sound(codec, models):
+    """The model goes on, and what it says is no silence and no noise at full scale."""
+    _, lm, _ = models
+    voice = Synthesizer(*models, voice_store.find(voice_store.default_name()))
+    prompt = codec.encode(voice.synthesize(TEXT), codec.config.sample_rate, 1.5).codes[0]
+    generation = lm.continue_codes(
+        [prompt[:, :60]], 2.0, generators=[torch.Generator().manual_seed(0)], least_seconds=2.0
+    )
+    (codes,) = generation.codes()
+    assert codes.shape == (3, 100)
+    level = float(np.sqrt((codec.decode(codes[None])[0, 0].numpy() ** 2).mean()))
+    assert 1e-4 < level < 0.5

@@ -43,15 +43,15 @@ class Models:
 
     def speaker(self) -> Speaker:
         """Goes on speaking from a prompt; MynahError where a model is missing or does not fit the other."""
-        lm = _lm(self.lm, int8=True)
+        lm = _lm(self.lm)
         codec = codecs.load(self.codec or lm.config.codec)
         continuing.check_models(lm, codec)
         return Speaker(lm, codec)
 
 
 @lru_cache(maxsize=2)
-def _lm(name_or_folder: str, int8: bool = False) -> LanguageModel:
-    return LanguageModel.from_pretrained(name_or_folder, int8=int8)
+def _lm(name_or_folder: str) -> LanguageModel:
+    return LanguageModel.from_pretrained(name_or_folder, int8=True)
 
 
 @lru_cache(maxsize=1)

@@ -88,7 +88,7 @@ def evaluate(
         MynahError: no such voice, model or data; models that do not fit each other; no recordings of a voice.
     """
     found = {name: voice_store.find(name) for name in voices}
-    lm = LanguageModel.from_pretrained(model)
+    lm = LanguageModel.from_pretrained(model, int8=True)
     coder = codecs.load(codec or lm.config.codec)
     pace = Durations.from_pretrained(durations)
     found = found or {name: voice_store.find(name) for name in _shipped()}

@@ -68,7 +68,7 @@ class Say:
     def synthesizer(self) -> Synthesizer:
         """All models loaded; MynahError where one is missing, or they do not fit each other."""
         voice = voice_store.find(self.voice) if self.voice else None
-        lm = LanguageModel.from_pretrained(self.model)
+        lm = LanguageModel.from_pretrained(self.model, int8=True)
         if voice is None:
             voice = voice_store.find(voice_store.default_name())
         codec = codecs.load(self.codec or lm.config.codec)

@@ -45,7 +45,10 @@ def speak(models, tmp_path):
 
 @pytest.fixture(scope="module")
 def synthesizer(speaking, tiny) -> Synthesizer:
-    lm, durations = LanguageModel.from_pretrained(speaking.lm), Durations.from_pretrained(speaking.durations)
+    lm, durations = (
+        LanguageModel.from_pretrained(speaking.lm, int8=True),
+        Durations.from_pretrained(speaking.durations),
+    )
     return Synthesizer(tiny, lm, durations, Voice.load(speaking.voice))
 
 
@@ -198,7 +201,7 @@ def test_two_at_once_get_their_own(tiny_demo_url, synthesizer, tmp_path):
         thread.join()
     for name, (text, seed) in texts.items():
         _, whole, _, words, picture = got[name]
-        expected = synthesizer.synthesize(text, seed=seed)[0].numpy()
+        expected = synthesizer.synthesize(text, seed=seed, guidance=1.0)[0].numpy()
         np.testing.assert_allclose(audio.load(whole).wav, expected, atol=2**-15)
         assert len(words["data"]) == len(text.split())
         assert picture

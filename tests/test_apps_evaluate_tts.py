@@ -157,7 +157,10 @@ def test_all_sentences_are_spoken_unless_limited(monkeypatch):
 
 def test_sentences_are_spoken_as_with_say(speaking, tiny):
     """The sound is that of the synthesizer; a sentence's seed does not depend on which others are spoken."""
-    lm, durations = LanguageModel.from_pretrained(speaking.lm), Durations.from_pretrained(speaking.durations)
+    lm, durations = (
+        LanguageModel.from_pretrained(speaking.lm, int8=True),
+        Durations.from_pretrained(speaking.durations),
+    )
     synthesizer = Synthesizer(tiny, lm, durations, Voice.load(speaking.voice))
     how = evaluate_tts.Speaking(seed=3, guidance=1.0, sampling=Sampling(top_p=0.9))
     texts = evaluate_tts.chosen(1)

@@ -56,7 +56,7 @@ def test_it_speaks(speak, tmp_path, speaking, tiny):
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     synthesizer = Synthesizer(
         tiny,
-        LanguageModel.from_pretrained(speaking.lm),
+        LanguageModel.from_pretrained(speaking.lm, int8=True),
         Durations.from_pretrained(speaking.durations),
         Voice.load(speaking.voice),
     )

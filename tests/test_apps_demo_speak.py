@@ -215,7 +215,7 @@ def test_the_endpoint_refuses(tiny_demo_url):
     for given, words in (
         (("", None, 1, 1, 0), "nothing to say"),
         (("a" * 1001, None, 1, 1, 0), "1,001 characters"),
-        (("Hi.", "eve", 1, 1, 0), "no voice; there are: ann"),
+        (("Hi.", "eve", 1, 1, 0), "no voice; there are: .*ann"),
         (("Hi.", None, 3, 1, 0), "3"),
         (("Hi.", None, 1, 1, -1), "seed -1"),
     ):

@@ -170,7 +170,7 @@ def train(
         wav, rate = wav.to(device), rate.to(device)
         optimizer.zero_grad()
         if isinstance(objective, Adversarial):
-            result, output, target = objective(model, config, wav, rate)
+            result, critic_loss = objective(model, config, wav, rate)
         else:
             generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
             result = objective(
@@ -187,7 +187,6 @@ def train(
             for group in critic_optimizer.param_groups:
                 group["lr"] = options.learning_rate(step)
             critic_optimizer.zero_grad()
-            critic_loss = objective.discriminator_step(output, target)
             accelerator.backward(critic_loss)
             critic_optimizer.step()
             result.report["critic"] = float(critic_loss.detach())
@@ -199,10 +198,6 @@ def train(
             pace = (time.monotonic() - begun) / TIMED_STEPS
             hours = pace * (options.steps - step) / 3600
             log(f"{pace:.2f} s a step: about {hours:.1f} hours to step {options.steps}, evaluations apart")
-        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
-            seconds += time.monotonic() - clock
-            clock = time.monotonic()
-            save()
         if main and (step % options.evaluate_every == 0 or step == options.steps):
             line: dict[str, Any] = {
                 "step": step,
@@ -220,6 +215,11 @@ def train(
             log(json.dumps(line))
             plot_progress(out)
             reports = []
+        # After the line: a kill between them takes back the line, which the resumed run writes again.
+        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
+            seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            save()
         if stopping:
             break
     leave(accelerator)

@@ -87,7 +87,7 @@ def for_codec(config: PhoneHeadConfig, codec: Codec) -> PhoneHeadConfig:
     return replace(
         config,
         codec=codec.config.name,
-        codec_hash=codec.weights_hash,
+        codec_hash=codec.codes_hash,
         layers=codec.config.encoder_layers + 2,
         feature_dim=codec.config.encoder_dim,
     )

@@ -47,8 +47,8 @@ def train_lm(
     say = log if os.environ.get("RANK", "0") == "0" else _nothing
     corpus = TokenCorpus(data)
     codec = Codec.from_pretrained(codec_name or corpus.info.codec)
-    if codec.weights_hash != corpus.info.codec_hash:
-        theirs, its = corpus.info.codec_hash[:8], codec.weights_hash[:8]
+    if codec.codes_hash != corpus.info.codec_hash:
+        theirs, its = corpus.info.codec_hash[:8], codec.codes_hash[:8]
         raise MynahError(
             f"{data}: holds codes of {corpus.info.codec} {theirs}, not of {codec.config.name} {its}: "
             "--codec names the folder of the codec that made them"

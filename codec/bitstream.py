@@ -20,14 +20,14 @@ from .framing import Header
 __all__ = ["BitstreamReader", "BitstreamWriter", "Header", "Piece", "codec_identity", "truncate"]
 
 
-def codec_identity(weights_hash: str, tables: EntropyTables) -> str:
-    """16 hex digits that stand for a codec's weights and its entropy tables in a file's header.
+def codec_identity(codes_hash: str, tables: EntropyTables) -> str:
+    """16 hex digits that stand for what a codec's codes mean, and its entropy tables, in a file's header.
 
     Args:
-        weights_hash: hex SHA-256 of the codec's configuration and weights.
+        codes_hash: hex SHA-256 of what decides the codes: `checkpoint.codes_hash`.
         tables: the entropy tables shipped with it.
     """
-    return sha256(f"{weights_hash} {tables.hash}".encode()).hexdigest()[:16]
+    return sha256(f"{codes_hash} {tables.hash}".encode()).hexdigest()[:16]
 
 
 def truncate(src: BinaryIO, dst: BinaryIO, n_codebooks: int, tables: EntropyTables) -> None:

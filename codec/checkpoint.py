@@ -1,6 +1,8 @@
 """A model folder: `config.json`, `model.safetensors`, `card.md`; written then renamed, never pickled."""
 
+import dataclasses
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +16,7 @@ from ..data.errors import CheckpointError
 from .config import CodecConfig
 
 SHIPPED = Path(__file__).parent / "weights"
+DECODER_FIELDS = ("name", "decoder_dim", "decoder_layers", "fine_dim", "fine_layers")  # and what names it
 C = TypeVar("C", bound=StoredConfig)
 
 
@@ -50,6 +53,21 @@ def weights_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in ("config.json", "model.safetensors"):
         digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def codes_hash(config: CodecConfig, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over all that decides a codec's codes and features, hexadecimal: not its name, nor its decoder.
+
+    Codecs that differ in their decoders only have the same: each reads the other's files.
+    """
+    stated = {k: v for k, v in dataclasses.asdict(config).items() if k not in DECODER_FIELDS}
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for name in sorted(tensors):
+        if not name.startswith("decoder."):
+            tensor = tensors[name].detach().cpu()
+            digest.update(f" {name} {tuple(tensor.shape)} ".encode())
+            digest.update(tensor.numpy().astype("<f4").tobytes())
     return digest.hexdigest()
 
 

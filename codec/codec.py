@@ -56,6 +56,7 @@ class Codec:
         network: its `CodecNetwork`.
         operating_points: numbers of codebooks K that can be decoded, lowest bitrate first.
         weights_hash: SHA-256 of its configuration and weights, hexadecimal ("" for one that was never saved).
+        codes_hash: the same of encoder and quantizer alone, which decide what its codes and features mean.
         folder: where it was read from, or None.
     """
 
@@ -65,6 +66,7 @@ class Codec:
         self.operating_points = [self.config.codebooks_at(b) for b in self.config.bitrates]
         self.folder = folder
         self.weights_hash = checkpoint.weights_hash(folder) if folder else ""
+        self.codes_hash = checkpoint.codes_hash(self.config, network.state_dict()) if folder else ""
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path = "mynah-16k", device: str = "cpu") -> "Codec":
@@ -89,8 +91,8 @@ class Codec:
 
     @property
     def identity(self) -> str:
-        """16 hex digits for weights and tables, which every file of this codec carries."""
-        return codec_identity(self.weights_hash, self.tables)
+        """16 hex digits for its codes and tables, which every file of this codec carries."""
+        return codec_identity(self.codes_hash, self.tables)
 
     @property
     def device(self) -> torch.device:

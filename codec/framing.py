@@ -57,7 +57,7 @@ class Header:
 
     Args:
         codec: name of the codec, 1 to 32 letters, digits, '.', '_' or '-'.
-        identity: 16 hex digits that stand for the codec's weights and entropy tables (`codec_identity`).
+        identity: 16 hex digits that stand for the codec's codes and entropy tables (`codec_identity`).
         sample_rate: of the coded recording, 1000 to 1000000 Hz.
         channels: 1 to 64.
         n_codebooks: K, the operating point: 1 to 32.
@@ -105,7 +105,7 @@ class Header:
             raise BitstreamError(f"the file was written by the codec {self.codec!r}, this is {codec!r}")
         if self.identity != identity:
             raise BitstreamError(
-                f"the file was written by {codec!r} with the weights {self.identity}, this one has {identity}"
+                f"the file was written by {codec!r} with identity {self.identity}, this one has {identity}"
             )
 
     @property

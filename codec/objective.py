@@ -92,7 +92,7 @@ class Reconstruction(nn.Module):
 class Adversarial(nn.Module):
     """Second stage: the decoder alone learns against a discriminator; the tokens stay what they are.
 
-    `forward` gives the generator's step; `discriminator_step` the discriminator's, on the same output.
+    Both judge the same pair of output and original, so one pass of the discriminator serves both.
     """
 
     def __init__(self, reconstruction: Reconstruction, discriminator: nn.Module, weights: dict[str, float]):
@@ -103,20 +103,15 @@ class Adversarial(nn.Module):
 
     def forward(
         self, network: nn.Module, config: CodecConfig, wav: Tensor, rate: Tensor
-    ) -> tuple[Step, Tensor, Tensor]:
-        """The generator's step, and (output, target) [B, T], detached, for the discriminator's."""
+    ) -> tuple[Step, Tensor]:
+        """The decoder's step, and the discriminator's loss (before it changes, call backward)."""
         books = torch.tensor([config.codebooks_at(b) for b in config.bitrates], device=wav.device)
         output, _ = network(wav, rate, books[rate])
         output, target = output[:, config.delay :], wav[:, : -config.delay or None]
         detached = output.detach().requires_grad_()
         losses = self.reconstruction.losses(detached, target, rate)
-        with torch.no_grad():
-            real = self.discriminator(target)
-        losses["adversarial"], losses["features"] = generator_losses(real, self.discriminator(detached))
+        real, fake = self.discriminator(target), self.discriminator(detached)
+        losses["adversarial"], losses["features"] = generator_losses(real, fake)
         gradient = self.balancer.gradient(losses, detached)
         report = {name: float(value.detach()) for name, value in losses.items()}
-        return Step((output * gradient).sum(), report, None), detached.detach(), target
-
-    def discriminator_step(self, output: Tensor, target: Tensor) -> Tensor:
-        """The discriminator's loss."""
-        return discriminator_loss(self.discriminator(target), self.discriminator(output))
+        return Step((output * gradient).sum(), report, None), discriminator_loss(real, fake)

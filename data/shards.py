@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import MynahError
+from .replacing import replace_text
 
 SHARD_FRAMES = 1 << 18  # 87 minutes at 50 frames/s; 3 MB at 6 codebooks
 FORMAT = 1
@@ -44,7 +45,7 @@ class TokenInfo:
 
     Attributes:
         codec: name of the codec.
-        codec_hash: SHA-256 of its configuration and weights, hexadecimal.
+        codec_hash: SHA-256 of what decides its codes (`codec.checkpoint.codes_hash`), hexadecimal.
         frame_rate: frames per second.
         n_codebooks: K codes in every frame.
         codebook_size: they lie in 0 to codebook_size - 1.
@@ -103,7 +104,7 @@ class ShardWriter:
             if earlier != info:
                 raise ShardError(f"{folder}: holds {_told(earlier)}, not {_told(info)}; name another folder")
         else:
-            _write(folder / "tokens.json", json.dumps(dataclasses.asdict(info), indent=2) + "\n")
+            replace_text(folder / "tokens.json", json.dumps(dataclasses.asdict(info), indent=2) + "\n")
         (folder / ERRORS).unlink(missing_ok=True)
         labels = list(_read_labels(folder))
         self.finished = {label.id for label in labels}
@@ -154,7 +155,7 @@ class ShardWriter:
             np.save(f, np.concatenate(self._codes), allow_pickle=False)
         os.replace(temporary, name.with_suffix(".npy"))
         lines = [json.dumps(label._asdict(), ensure_ascii=False) + "\n" for label in self._labels]
-        _write(name.with_suffix(".jsonl"), "".join(lines))
+        replace_text(name.with_suffix(".jsonl"), "".join(lines))
         self._labels, self._codes, self._frames = [], [], 0
         self._number += 1
 
@@ -289,12 +290,6 @@ def _read_info(folder: Path) -> TokenInfo:
 
 def _told(info: TokenInfo) -> str:
     return f"{info.n_codebooks} codes a frame of {info.codec} {info.codec_hash[:8]}"
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def marginal_bits(corpus: TokenCorpus, train: Sequence[Label], val: Sequence[Label]) -> NDArray[np.float64]:

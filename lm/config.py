@@ -16,7 +16,7 @@ class LMConfig(StoredConfig):
 
     Attributes:
         name: the model's name.
-        codec, codec_hash: name and weights hash of the codec whose codes it speaks; codes of another one are
+        codec, codec_hash: name and `codes_hash` of the codec whose codes it speaks; codes of another one are
             noise to it. An empty hash fits any codec.
         frame_rate: code frames per second.
         n_codebooks: streams K that it models: the codec's first K codebooks.

@@ -77,10 +77,10 @@ class LanguageModel:
     def check_codec(self, codec: Codec) -> None:
         """CheckpointError where the model was trained on the codes of another codec."""
         c = self.config
-        if c.codec_hash not in ("", codec.weights_hash):
+        if c.codec_hash not in ("", codec.codes_hash):
             raise CheckpointError(
                 f"{c.name} speaks codes of {c.codec} {c.codec_hash[:8]}, not of {codec.config.name} "
-                f"{codec.weights_hash[:8] or '(never saved)'}"
+                f"{codec.codes_hash[:8] or '(never saved)'}"
             )
 
     def speak(

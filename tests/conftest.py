@@ -99,7 +99,7 @@ def speaking(tmp_path_factory, tiny) -> Speaking:
         LMConfig(
             name="tiny-lm",
             codec="tiny",
-            codec_hash=tiny.weights_hash,
+            codec_hash=tiny.codes_hash,
             n_codebooks=3,
             max_frames=350,
             dim=16,
@@ -118,7 +118,7 @@ def speaking(tmp_path_factory, tiny) -> Speaking:
     checkpoint.save(folder / "lm", lm.config, lm.state_dict())
     checkpoint.save(folder / "durations", durations.config, durations.state_dict())
     codes = torch.randint(1024, (3, 20))
-    voice = Voice("tiny", "tiny", tiny.weights_hash, codes, ("h", "ˈaɪ", "."), (4, 9, 7), rights="CC0")
+    voice = Voice("tiny", "tiny", tiny.codes_hash, codes, ("h", "ˈaɪ", "."), (4, 9, 7), rights="CC0")
     voice.save(folder / "tiny.safetensors")
     return Speaking(folder / "lm", folder / "durations", folder / "tiny.safetensors")
 
@@ -128,7 +128,7 @@ def head_folder(tiny, tmp_path_factory) -> Path:
     """A phone head with random weights on `tiny`."""
     torch.manual_seed(0)
     config = PhoneHeadConfig(
-        codec="tiny", codec_hash=tiny.weights_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3
+        codec="tiny", codec_hash=tiny.codes_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3
     )
     folder = tmp_path_factory.mktemp("head") / "phones"
     checkpoint.save(folder, config, PhoneNetwork(config).state_dict())

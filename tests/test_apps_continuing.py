@@ -37,7 +37,7 @@ def make_model(folder, **change) -> LMNetwork:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("lm")
-    make_model(folder, codec_hash=tiny.weights_hash)
+    make_model(folder, codec_hash=tiny.codes_hash)
     return folder
 
 
@@ -118,7 +118,7 @@ def test_what_is_longer_than_the_model_speaks_comes_in_pieces(model):
 
 def test_it_stops_where_the_model_ends_the_speech(tmp_path, tiny):
     """A model that always wants to end does so at the first frame at which it may."""
-    network = make_model(tmp_path, codec_hash=tiny.weights_hash)
+    network = make_model(tmp_path, codec_hash=tiny.codes_hash)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(0)

@@ -207,7 +207,7 @@ def write_other_weights(path):
         (write_text, "not a .mynah file"),
         (write_damaged, "salvage"),
         (write_cut, "cut short"),
-        (write_other_weights, "with the weights 0000000000000000"),
+        (write_other_weights, "with identity 0000000000000000"),
         (lambda path: write_codes(path, frames=0), "holds no samples"),
         (lambda path: write_codes(path, channels=3), "3 channels, the demo takes 1 or 2"),
         (lambda path: write_codes(path, n_codebooks=5), "found 5 codebooks, this codec decodes 3, 6, 12"),

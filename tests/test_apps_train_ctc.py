@@ -65,7 +65,7 @@ def test_resumed_equals_uninterrupted(tiny, spoken, tmp_path):
     (line,) = [json.loads(text) for text in (whole / "progress.jsonl").read_text().splitlines()]
     assert {"step", "hours", "ctc", "frames", "per_a", "per_b"} == set(line)
     head = PhoneHead.from_pretrained(tiny, whole)
-    assert head.config.codec_hash == tiny.weights_hash
+    assert head.config.codec_hash == tiny.codes_hash
     changed = dataclasses.replace(CONFIG, dim=24)
     with pytest.raises(MynahError, match="another architecture or codec"):
         run(tiny, spoken, stopped, config=changed)

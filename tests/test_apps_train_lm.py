@@ -131,7 +131,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, monkeypatch):
 
 def test_validation(tmp_path, tiny, write_tokens):
     """Bits of an untrained model are those of even chances; what it says is kept as sound and picture."""
-    info = TokenInfo("tiny", tiny.weights_hash, 50.0, 3, 1024)
+    info = TokenInfo("tiny", tiny.codes_hash, 50.0, 3, 1024)
     corpus = TokenCorpus(write_tokens(tmp_path / "tokens", info))
     options = dataclasses.replace(OPTIONS, crop=0.6)
     config = fitted(dataclasses.replace(CONFIG, codec_hash=""), options, info)
@@ -237,7 +237,7 @@ def test_the_projects_recipes_differ_in_numbers_only():
 
 @pytest.mark.parametrize("given", ["--codec", None])
 def test_the_command(mynah, tmp_path, tiny, tiny_folder, other_codec, write_tokens, given):
-    info = TokenInfo("tiny", tiny.weights_hash, 50.0, 3, 1024)
+    info = TokenInfo("tiny", tiny.codes_hash, 50.0, 3, 1024)
     tokens = write_tokens(tmp_path / "tokens", info, aligned=False)
     lm = {"dim": 16, "layers": 1, "head_dim": 16, "embedding_dim": 8, "max_frames": 50}
     train = {"steps": 2, "batch_frames": 60, "crop": 0.4, "stream_weights": [1, 1, 1], "bf16": False}

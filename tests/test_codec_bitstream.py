@@ -265,9 +265,9 @@ def test_other_codecs_are_named(tables: EntropyTables) -> None:
     with pytest.raises(BitstreamError, match="written by the codec 'mynah-16k', this is 'mynah-24k'"):
         BitstreamReader(io.BytesIO(data), tables, codec="mynah-24k", identity=IDENTITY)
     other = "f" * 16
-    with pytest.raises(BitstreamError, match=f"with the weights {IDENTITY}, this one has {other}"):
+    with pytest.raises(BitstreamError, match=f"with identity {IDENTITY}, this one has {other}"):
         BitstreamReader(io.BytesIO(data), tables, codec="mynah-16k", identity=other)
-    with pytest.raises(BitstreamError, match=f"with the weights {IDENTITY}, this one has {other}"):
+    with pytest.raises(BitstreamError, match=f"with identity {IDENTITY}, this one has {other}"):
         salvage(io.BytesIO(data), tables, codec="mynah-16k", identity=other)
     with pytest.raises(BitstreamError, match="found 3 codebooks, this codec has 2"):
         BitstreamReader(io.BytesIO(data), EntropyTables.uniform(2, 16))

@@ -1,5 +1,6 @@
 """The codec as its users see it: exact lengths, rates and channels, streaming, errors, model folders."""
 
+import dataclasses
 import json
 import shutil
 
@@ -261,6 +262,35 @@ def test_the_hash_changes_with_any_byte(tiny_folder, tmp_path):
     for name in ("card.md", "tables.safetensors"):  # words, and what the file format hashes by itself
         (folder / name).write_text("something")
     assert checkpoint.weights_hash(folder) == before
+
+
+def test_the_hash_of_codes_is_that_of_encoder_and_quantizer(tiny_folder, tmp_path):
+    config, tensors = checkpoint.load(tiny_folder)
+    before = checkpoint.codes_hash(config, tensors)
+    assert before == Codec.from_pretrained(tiny_folder).codes_hash and len(before) == 64
+    for name, tensor in tensors.items():
+        changed = tensor.clone()
+        changed.view(-1)[-1] += 0.5
+        same = checkpoint.codes_hash(config, tensors | {name: changed}) == before
+        assert same == name.startswith("decoder."), name
+    for field, value in (("name", "b"), ("decoder_dim", 8), ("fine_layers", 0), ("decoder_layers", 9)):
+        assert checkpoint.codes_hash(dataclasses.replace(config, **{field: value}), tensors) == before
+    for field, value in (("n_fft", 320), ("bitrates", (3.0, 6.0)), ("encoder_layers", 9)):
+        assert checkpoint.codes_hash(dataclasses.replace(config, **{field: value}), tensors) != before
+
+
+def test_a_codec_with_another_decoder_reads_the_same_files(tiny_folder, tmp_path):
+    config, tensors = checkpoint.load(tiny_folder)
+    decoder = {k: v * 1.01 if k.startswith("decoder.") else v for k, v in tensors.items()}
+    checkpoint.save(tmp_path / "decoder", config, decoder)
+    checkpoint.save(
+        tmp_path / "encoder", config, tensors | {"encoder.output.bias": tensors["encoder.output.bias"] + 1}
+    )
+    first, better, foreign = map(
+        Codec.from_pretrained, (tiny_folder, tmp_path / "decoder", tmp_path / "encoder")
+    )
+    assert first.weights_hash != better.weights_hash
+    assert first.identity == better.identity != foreign.identity
 
 
 def test_an_unknown_name_lists_the_shipped_ones(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ SMALL = PhoneHeadConfig(
 def head(tiny) -> PhoneHead:
     """An untrained head of the tiny codec."""
     torch.manual_seed(0)
-    config = dataclasses.replace(SMALL, codec_hash=tiny.weights_hash)
+    config = dataclasses.replace(SMALL, codec_hash=tiny.codes_hash)
     return PhoneHead(tiny, PhoneNetwork(config))
 
 
@@ -147,7 +147,7 @@ def learn(network: PhoneNetwork, codec: Codec, batches: list[Batch], steps: int,
 
 def test_one_batch_is_learned_and_recognised(tiny):
     torch.manual_seed(0)
-    network = PhoneNetwork(dataclasses.replace(SMALL, codec_hash=tiny.weights_hash))
+    network = PhoneNetwork(dataclasses.replace(SMALL, codec_hash=tiny.codes_hash))
     batch = tones(np.random.default_rng(0), 6, n_phones=3, n_words=1)
     learn(network, tiny, [batch], 200, 1e-2)
     head = PhoneHead(tiny, network)

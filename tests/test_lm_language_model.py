@@ -130,7 +130,7 @@ def test_codes_are_the_codecs(lm, tiny):
 def test_codes_of_another_codec_are_noise(tmp_path, lm, tiny):
     lm.check_codec(tiny)  # an empty hash fits any
     own = LanguageModel.from_pretrained(
-        make_folder(tmp_path / "own", codec="tiny", codec_hash=tiny.weights_hash)
+        make_folder(tmp_path / "own", codec="tiny", codec_hash=tiny.codes_hash)
     )
     own.check_codec(tiny)
     other = LanguageModel.from_pretrained(

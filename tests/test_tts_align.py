@@ -22,9 +22,7 @@ HOP = 320
 def head(tiny) -> PhoneHead:
     """An untrained head: its alignments are valid, and wrong."""
     torch.manual_seed(0)
-    config = PhoneHeadConfig(
-        codec_hash=tiny.weights_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3
-    )
+    config = PhoneHeadConfig(codec_hash=tiny.codes_hash, layers=4, feature_dim=16, dim=16, blocks=1, kernel=3)
     network = PhoneNetwork(config)
     with torch.no_grad():
         network.frames.output.weight.mul_(30)

@@ -256,7 +256,7 @@ def test_a_voice_from_a_clip(tiny):
     assert voice.codes.shape == (12, 150)  # whole frames, all codebooks
     encoded = tiny.encode(wav[None, :, : 150 * 320], 16_000, 6.0).codes[0, :, :150]
     assert torch.equal(voice.codes, encoded)
-    assert (voice.codec_hash, voice.phonemes) == (tiny.weights_hash, ())
+    assert (voice.codec_hash, voice.phonemes) == (tiny.codes_hash, ())
     assert "consent" in voice.rights
 
     def align(heard, said):

@@ -67,7 +67,7 @@ def clone(
     return Voice(
         name,
         codec.config.name,
-        codec.weights_hash,
+        codec.codes_hash,
         codes.cpu().to(torch.int64),
         phonemes,
         durations,
@@ -96,7 +96,7 @@ def known_voice(codec: Codec, lm: LanguageModel, name: str, speaker: str) -> Voi
     return Voice(
         name,
         codec.config.name,
-        codec.weights_hash,
+        codec.codes_hash,
         torch.zeros(lm.config.n_codebooks, 0, dtype=torch.int64),
         lm=lm.config.name,
         speaker=speaker,

@@ -41,7 +41,7 @@ class Voice:
 
     Attributes:
         name: lower-case letters, digits, - and _, 40 at the most.
-        codec, codec_hash: name and weights hash of the codec that made the codes.
+        codec, codec_hash: name and `codes_hash` of the codec that made the codes.
         lm: name of the language model that its speaker vector belongs to; "" for a voice without one.
         speaker: name by which the duration model knows the voice; "" where it does not.
         rights: licence and consent, as text.
@@ -103,10 +103,10 @@ class Voice:
 
     def check(self, codec: Codec, lm: LanguageModel) -> None:
         """VoiceError unless these models can speak in this voice."""
-        if self.codec_hash not in ("", codec.weights_hash):
+        if self.codec_hash not in ("", codec.codes_hash):
             raise VoiceError(
                 f"the voice {self.name} was made with codec {self.codec} {self.codec_hash[:8]}, not with "
-                f"{codec.config.name} {codec.weights_hash[:8]}: make it again with mynah voice add"
+                f"{codec.config.name} {codec.codes_hash[:8]}: make it again with mynah voice add"
             )
         c = lm.config
         if len(self.codes) < c.n_codebooks:

@@ -165,10 +165,10 @@ def collapse(best: Tensor) -> list[int]:
 
 def check_codec(config: PhoneHeadConfig, codec: Codec) -> None:
     """CheckpointError where a head was trained on the features of another codec."""
-    if config.codec_hash not in ("", codec.weights_hash):
+    if config.codec_hash not in ("", codec.codes_hash):
         raise CheckpointError(
             f"{config.name} reads features of {config.codec} {config.codec_hash[:8]}, not of "
-            f"{codec.config.name} {codec.weights_hash[:8] or '(never saved)'}"
+            f"{codec.config.name} {codec.codes_hash[:8] or '(never saved)'}"
         )
     depths, dim = codec.config.encoder_layers + 2, codec.config.encoder_dim
     if (config.layers, config.feature_dim) != (depths, dim):

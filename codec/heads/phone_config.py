@@ -26,7 +26,7 @@ class PhoneHeadConfig(StoredConfig):
 
     Attributes:
         name: the head's name.
-        codec, codec_hash: name and weights hash of the codec whose features it reads; those of another one
+        codec, codec_hash: name and `codes_hash` of the codec whose features it reads; those of another one
             mean nothing to it.
         layers, feature_dim: depths of the encoder and their width (its blocks + 2, and its channels).
         symbols: what it tells apart: `SILENCE`, which in CTC is the blank, and the phones.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ..data.errors import MynahError
+from . import arguments, speech
 from . import evaluate as evaluate_options
 from . import train as train_options
 from . import voices as voice_options
@@ -71,7 +72,6 @@ CodecName = Annotated[
         "--codec", help="Name or folder of the codec; by default the one the file names.", show_default=False
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Files of a folder to work on at a time.")]
 
 
@@ -91,8 +91,8 @@ def encode(
     source: Source,
     target: Target = None,
     bitrate: Bitrate = 3.0,
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
-    force: Force = False,
+    codec: arguments.Codec = "mynah-16k",
+    force: arguments.Force = False,
     jobs: Jobs = 1,
 ) -> int:
     """Compress sound files (any format, rate and number of channels) to .mynah files."""
@@ -120,7 +120,7 @@ def decode(
     suffix: Annotated[
         str, typer.Option(help="What to write where OUT does not say it: .wav, .flac, ...")
     ] = ".wav",
-    force: Force = False,
+    force: arguments.Force = False,
     jobs: Jobs = 1,
 ) -> int:
     """Bring .mynah files back to sound, with the rate, length and channels of the original."""
@@ -141,7 +141,7 @@ def truncate(
     target: Target = None,
     bitrate: Annotated[float, typer.Option(help="kbit/s per channel, lower than that of the file.")] = 1.5,
     codec: CodecName = None,
-    force: Force = False,
+    force: arguments.Force = False,
     jobs: Jobs = 1,
 ) -> int:
     """Lower the bitrate of .mynah files without coding them again."""
@@ -156,7 +156,11 @@ def truncate(
 
 @verb
 def tokens(
-    source: Source, target: Target = None, codec: CodecName = None, force: Force = False, jobs: Jobs = 1
+    source: Source,
+    target: Target = None,
+    codec: CodecName = None,
+    force: arguments.Force = False,
+    jobs: Jobs = 1,
 ) -> int:
     """Take the codes out of .mynah files as .npy (int16 [C, K, N]), or put them back from .npy.
 
@@ -169,55 +173,6 @@ def tokens(
     to_codes = is_array(source) or (os.path.isdir(source) and not folders.find(source, [files.SUFFIX]))
     old, new = (".npy", files.SUFFIX) if to_codes else (files.SUFFIX, ".npy")
     return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
-
-
-@app.command("continue")
-@guarded
-def continue_(
-    source: Annotated[str, typer.Argument(metavar="PROMPT", help="A recording of a second or more, or -.")],
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[OUT]", help="A sound file, or -; PROMPT-continued.wav if left out.", show_default=False
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", help="Go on for S seconds at the most.")] = 10.0,
-    least: Annotated[
-        float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
-    ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same speech.")] = 0,
-    temperature: Annotated[
-        float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
-    ] = 1.0,
-    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            help="Name or folder of the codec; by default the one the model names.", show_default=False
-        ),
-    ] = None,
-    force: Force = False,
-) -> int:
-    """Go on speaking in the voice of a recording: the recording, then what a language model adds to it."""
-    from ..data.audio import FORMATS
-    from . import files, verbs
-    from .continuing import speak_on
-    from .progress import seconds_bar
-
-    if not 0 < seconds < float("inf"):
-        raise MynahError(f"--seconds {seconds:g}: a time in seconds above 0 is expected")
-    if not 0 <= least < float("inf"):
-        raise MynahError(f"--least {least:g}: a time in seconds from 0 on is expected")
-    if not 0 <= temperature < float("inf"):
-        raise MynahError(f"--temperature {temperature:g}: a number from 0 on is expected")
-    name = files.default_target(source, target, ".wav", "-continued")
-    files.check_target(source, name, force, tuple(FORMATS))
-    with seconds_bar("continue") as advance:
-        new = speak_on(
-            source, name, model, codec, seconds, min(least, seconds), temperature, seed, force, advance
-        )
-    verbs.tell(f"{new:.2f} s added")
-    return OK
 
 
 @verb
@@ -244,8 +199,8 @@ def compare(
     ] = None,
     start: Annotated[float, typer.Option(metavar="S", help="Begin S seconds into the recording.")] = 0.0,
     duration: Annotated[float, typer.Option(metavar="S", help="Take S seconds at the most.")] = 30.0,
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
-    force: Force = False,
+    codec: arguments.Codec = "mynah-16k",
+    force: arguments.Force = False,
 ) -> int:
     """Code a recording at every bitrate and measure it against the original: PESQ, ESTOI, mel distance."""
     from . import verbs
@@ -259,12 +214,15 @@ def compare(
 def tokenize(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Speech: a manifest or a known layout.")],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder for the token shards.")],
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    codec: arguments.Codec = "mynah-16k",
     bitrate: Annotated[float, typer.Option(help="kbit/s: one of the codec's.")] = 1.5,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
     ] = None,
+    views: Annotated[
+        int, typer.Option(min=1, help="Of each recording to train on, each begun a part of a frame later.")
+    ] = 1,
     align: Annotated[
         bool,
         typer.Option("--align", help="Also say which phoneme of its English text each frame belongs to."),
@@ -280,38 +238,8 @@ def tokenize(
     from . import tokenizing, verbs
 
     head_name = head if align else None
-    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], head_name, verbs.tell)
+    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], views, head_name, verbs.tell)
     return OK
-
-
-@verb
-def say(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="English, or - for standard input.")],
-    target: Annotated[
-        str, typer.Option("-o", "--output", metavar="OUT", help="A sound file, or - for standard output.")
-    ] = "-",
-    voice: Annotated[
-        str | None,
-        typer.Option(help="Name or file; mynah voice list tells which there are.", show_default=False),
-    ] = None,
-    rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
-    guidance: Annotated[float, typer.Option(help="Above 1, sounds are more distinct; 1 is faster.")] = 2.5,
-    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.8,
-    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
-    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
-    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
-    codec: Annotated[
-        str | None,
-        typer.Option(help="Name or folder; by default the one the language model names.", show_default=False),
-    ] = None,
-    force: Force = False,
-) -> int:
-    """Speak a text of any length, streamed into a sound file that is marked as generated."""
-    from .say import Say, sampling_of
-
-    sampling = sampling_of(temperature, top_p)
-    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
 
 
 @verb
@@ -321,12 +249,9 @@ def demo(
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     open_browser: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
-    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
-    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
-    codec: Annotated[
-        str | None,
-        typer.Option(help="Name or folder; by default the one the language model names.", show_default=False),
-    ] = None,
+    model: arguments.LanguageModel = "mynah-lm",
+    durations: arguments.Durations = "mynah-durations",
+    codec: arguments.CodecOfModel = None,
 ) -> int:
     """Serve a page to try it on in the browser, without network; needs the extra "demo"."""
     from .demo import serve
@@ -334,31 +259,9 @@ def demo(
     return serve(host, port, open_browser, model, durations, codec)
 
 
-@verb
-def align(
-    source: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, or -.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said: text, a file of it, or -.")],
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[OUT]",
-            help="A .TextGrid or .json file, or - for JSON on standard output; both files beside AUDIO if "
-            "left out.",
-            show_default=False,
-        ),
-    ] = None,
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
-    head: Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")] = "phones-16k",
-    force: Force = False,
-) -> int:
-    """Find when each word and phoneme of an English text is spoken in a recording of up to ten minutes.
-
-    TextGrid is what Praat reads: tiers of words and phones. JSON has the same with a score.
-    """
-    from . import align as work
-
-    return work.run(source, text, target, codec, head, force)
-
+verb(speech.say)
+app.command("continue")(guarded(speech.continue_))
+verb(speech.align)
 
 voice = typer.Typer(help="The voices that mynah say speaks in.", no_args_is_help=True)
 voice.command("list")(guarded(voice_options.list_voices))

@@ -1,4 +1,10 @@
-"""`mynah tokenize`: the codes of a folder of speech as token shards, which language models are trained on."""
+"""`mynah tokenize`: the codes of a folder of speech as token shards, which language models are trained on.
+
+A language model on little speech learns the codes of its recordings by heart. A sound that begins a few
+milliseconds later has quite other codes and says the same: several views of each recording to train on, each
+begun a part of a frame later, give more to learn from. View k of n of the recording ID is the recording
+`ID@k/n` of the tokens; view 0 is the recording itself.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +18,7 @@ from ..data.audio import AudioReader
 from ..data.errors import AudioError
 from ..data.manifest import Recording
 from ..data.shards import ERRORS, Label, ShardWriter, TokenInfo
-from .aligning import align_tokens
+from .aligning import align_tokens, view_id
 from .codecs import codebooks_for, load
 from .coding import Codes, Samples, encode_blocks
 from .recordings import group_of, recordings_in
@@ -24,6 +30,7 @@ def tokenize(
     codec_name: str,
     bitrate: float,
     excluded: Sequence[str],
+    views: int,
     head_name: str | None,
     say: Callable[[str], None],
 ) -> None:
@@ -35,6 +42,7 @@ def tokenize(
         codec_name: name or folder.
         bitrate: kbit/s; one of the codec's.
         excluded: corpora of `data` to leave out.
+        views: of each recording to train on.
         head_name: name or folder of the phone head to align with; None to align nothing.
         say: where lines for the user go.
 
@@ -46,21 +54,27 @@ def tokenize(
     n_codebooks = codebooks_for(codec, bitrate)
     recordings = recordings_in(data, excluded, say)
     config = codec.config
-    info = TokenInfo(config.name, codec.weights_hash, config.frame_rate, n_codebooks, config.codebook_size)
+    info = TokenInfo(config.name, codec.codes_hash, config.frame_rate, n_codebooks, config.codebook_size)
     failed = 0
     with ShardWriter(out, info) as writer:
-        todo = [r for r in recordings if r.id not in writer.finished]
-        if len(todo) < len(recordings):
-            say(f"{len(recordings) - len(todo)} of {len(recordings)} recordings are there already")
-        with tqdm(total=round(sum(r.seconds for r in todo)), unit=" s", unit_scale=True, disable=None) as bar:
-            for recording in todo:
+        wanted = [
+            (r, view_id(r.id, view, views), view / views / config.frame_rate)
+            for r in recordings
+            for view in range(views if r.split == "train" else 1)
+        ]
+        todo = [one for one in wanted if one[1] not in writer.finished]
+        if len(todo) < len(wanted):
+            say(f"{len(wanted) - len(todo)} of {len(wanted)} recordings are there already")
+        seconds = sum(recording.seconds for recording, *_ in todo)
+        with tqdm(total=round(seconds), unit=" s", unit_scale=True, disable=None) as bar:
+            for recording, name, start in todo:
                 try:
-                    codes = np.concatenate(list(codes_of(codec, recording.path, n_codebooks)), axis=2)[0]
+                    blocks = list(codes_of(codec, recording.path, n_codebooks, start))
                 except AudioError as error:
-                    writer.failed(recording.id, recording.path, error)
+                    writer.failed(name, recording.path, error)
                     failed += 1
                 else:
-                    writer.add(_label(recording), codes)
+                    writer.add(_label(recording, name), np.concatenate(blocks, axis=2)[0])
                 bar.update(round(recording.seconds))
     hours: dict[str, float] = {}
     for recording in recordings:
@@ -73,16 +87,18 @@ def tokenize(
         align_tokens(head, recordings, out, say)
 
 
-def codes_of(codec: Codec, path: Path, n_codebooks: int) -> Iterator[Codes]:
-    """Codes [1, K, n] of a sound file of any length, mixed to mono."""
+def codes_of(codec: Codec, path: Path, n_codebooks: int, start: float = 0.0) -> Iterator[Codes]:
+    """Codes [1, K, n] of a sound file of any length from `start` seconds on, mixed to mono."""
     with AudioReader(path) as reader:
 
         def mono() -> Iterator[Samples]:
+            skipped = round(start * reader.info.sample_rate)
             for block in reader:
-                yield block.mean(axis=0, keepdims=True)
+                yield block[:, skipped:].mean(axis=0, keepdims=True)
+                skipped = max(0, skipped - block.shape[1])
 
         yield from encode_blocks(codec, mono(), reader.info.sample_rate, 1, n_codebooks)
 
 
-def _label(r: Recording) -> Label:
-    return Label(r.id, group_of(r.path), r.split, r.speaker, r.language, r.text, 0, 0, 0)
+def _label(r: Recording, name: str) -> Label:
+    return Label(name, group_of(r.path), r.split, r.speaker, r.language, r.text, 0, 0, 0)

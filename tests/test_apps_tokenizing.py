@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from mynah.apps import tokenizing
+from mynah.apps.aligning import aligned_view
 from mynah.codec import Codec
 from mynah.codec.heads import PhoneHead
 from mynah.data import audio, shards
-from mynah.data.shards import TokenCorpus
+from mynah.data.shards import Label, TokenCorpus
 from mynah.data.text import SILENCE, phonemize
 from mynah.tts.align import align
 
@@ -51,7 +52,7 @@ def test_a_folder_of_speech(mynah, data, tmp_path, tiny, tiny_folder):
     result = mynah(*arguments)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
-    corpus = TokenCorpus(out, tiny.weights_hash)
+    corpus = TokenCorpus(out, tiny.codes_hash)
     assert (corpus.info.codec, corpus.info.n_codebooks, corpus.info.codebook_size) == ("tiny", 3, 1024)
     labels = {label.id: label for label in corpus.labels}
     assert set(labels) == {"own/a", "own/b", "own/c"}
@@ -90,6 +91,39 @@ def test_texts_are_aligned(mynah, data, tmp_path, tiny, tiny_folder, head_folder
     (out / "alignments.jsonl").write_text(json.dumps(line | {"score": 0.5}) + "\n")
     assert mynah(*arguments).returncode == 0
     assert json.loads((out / "alignments.jsonl").read_text())["score"] == 0.5, "aligned again"
+
+
+def test_views_begin_a_part_of_a_frame_later(mynah, data, tmp_path, tiny, tiny_folder, head_folder):
+    out = tmp_path / "tokens"
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--align", "--head", head_folder)
+    assert mynah(*arguments, "--exclude", "noise").returncode == 0
+    result = mynah(*arguments, "--exclude", "noise", "--views", 4)
+    assert "3 of 6 recordings are there already" in result.stderr
+    assert "4 of 4 recordings with English text are aligned" in result.stderr
+    corpus = TokenCorpus(out)
+    labels = {label.id: label for label in corpus.labels}
+    views = ["own/a@1/4", "own/a@2/4", "own/a@3/4"]
+    assert set(labels) == {"own/a", "own/b", "own/c", *views}, "what is not trained on has one view"
+    sound = audio.load(data / "own/a.wav")
+    first = corpus.alignments["own/a"]
+    for number, name in enumerate(views, 1):
+        begun = torch.from_numpy(sound.wav)[None, :, number * 80 :]  # a frame has 320 samples
+        expected = tiny.encode(begun, 16000, 1.5).codes[0]
+        assert torch.equal(torch.from_numpy(corpus.codes(labels[name])), expected)
+        assert labels[name][1:6] == labels["own/a"][1:6]
+        found = corpus.alignments[name]  # has as many frames as the codes, or it could not be read
+        assert found.phonemes == first.phonemes
+        lost = first.durations - found.durations
+        assert 0 <= lost.sum() == labels["own/a"].frames - labels[name].frames <= 1
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert mynah(*arguments, "--exclude", "noise", "--views", 4).returncode == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_the_view_of_a_recording_loses_its_last_frames():
+    line = {"id": "a", "phonemes": ["h", "i", "~"], "durations": [4, 2, 1]}
+    label = Label("a@1/2", "own", "train", None, "en", "Hi", 5, 0, 0)
+    assert aligned_view(line, label) == line | {"id": "a@1/2", "durations": [4, 1, 0]}
 
 
 def test_what_does_not_say_its_text_is_not_aligned(
@@ -131,13 +165,13 @@ def test_what_cannot_be_read_is_listed_and_tried_again(mynah, data, tmp_path, ti
 def test_stopped_it_keeps_what_is_finished(data, tmp_path, tiny_folder, monkeypatch):
     real, done = tokenizing.codes_of, []
 
-    def press(codec: Codec, path, n_codebooks):
+    def press(codec: Codec, path, n_codebooks, start):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(path)
-        return real(codec, path, n_codebooks)
+        return real(codec, path, n_codebooks, start)
 
-    arguments = (data, tmp_path / "tokens", str(tiny_folder), 3.0, [], None, lambda _: None)
+    arguments = (data, tmp_path / "tokens", str(tiny_folder), 3.0, [], 1, None, lambda _: None)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(tokenizing, "codes_of", press)
         tokenizing.tokenize(*arguments)

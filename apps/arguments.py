@@ -1,0 +1,19 @@
+"""Options that several verbs share."""
+
+from typing import Annotated
+
+import typer
+
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Codec = Annotated[str, typer.Option(help="Name or folder of the codec.")]
+CodecOfModel = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="Name or folder of the codec; by default the one the language model names.",
+        show_default=False,
+    ),
+]
+LanguageModel = Annotated[str, typer.Option(help="Name or folder of the language model.")]
+Durations = Annotated[str, typer.Option(help="Name or folder of the duration model.")]
+Head = Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")]

@@ -1,0 +1,103 @@
+"""Options of the verbs that speak and listen: `mynah say`, `continue`, `align`."""
+
+from typing import Annotated
+
+import typer
+
+from ..data.errors import MynahError
+from . import arguments
+
+OK = 0
+
+
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="English, or - for standard input.")],
+    target: Annotated[
+        str, typer.Option("-o", "--output", metavar="OUT", help="A sound file, or - for standard output.")
+    ] = "-",
+    voice: Annotated[
+        str | None,
+        typer.Option(help="Name or file; mynah voice list tells which there are.", show_default=False),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
+    guidance: Annotated[float, typer.Option(help="Above 1, sounds are more distinct; 1 is faster.")] = 2.5,
+    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
+    model: arguments.LanguageModel = "mynah-lm",
+    durations: arguments.Durations = "mynah-durations",
+    codec: arguments.CodecOfModel = None,
+    force: arguments.Force = False,
+) -> int:
+    """Speak a text of any length, streamed into a sound file that is marked as generated."""
+    from .say import Say, sampling_of
+
+    sampling = sampling_of(temperature, top_p)
+    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
+
+
+def continue_(
+    source: Annotated[str, typer.Argument(metavar="PROMPT", help="A recording of a second or more, or -.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUT]", help="A sound file, or -; PROMPT-continued.wav if left out.", show_default=False
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Go on for S seconds at the most.")] = 10.0,
+    least: Annotated[
+        float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same speech.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
+    ] = 1.0,
+    model: arguments.LanguageModel = "mynah-lm",
+    codec: arguments.CodecOfModel = None,
+    force: arguments.Force = False,
+) -> int:
+    """Go on speaking in the voice of a recording: the recording, then what a language model adds to it."""
+    from ..data.audio import FORMATS
+    from . import files, verbs
+    from .continuing import speak_on
+    from .progress import seconds_bar
+
+    if not 0 < seconds < float("inf"):
+        raise MynahError(f"--seconds {seconds:g}: a time in seconds above 0 is expected")
+    if not 0 <= least < float("inf"):
+        raise MynahError(f"--least {least:g}: a time in seconds from 0 on is expected")
+    if not 0 <= temperature < float("inf"):
+        raise MynahError(f"--temperature {temperature:g}: a number from 0 on is expected")
+    name = files.default_target(source, target, ".wav", "-continued")
+    files.check_target(source, name, force, tuple(FORMATS))
+    with seconds_bar("continue") as advance:
+        new = speak_on(
+            source, name, model, codec, seconds, min(least, seconds), temperature, seed, force, advance
+        )
+    verbs.tell(f"{new:.2f} s added")
+    return OK
+
+
+def align(
+    source: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, or -.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said: text, a file of it, or -.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="A .TextGrid or .json file, or - for JSON on standard output; both files beside AUDIO if "
+            "left out.",
+            show_default=False,
+        ),
+    ] = None,
+    codec: arguments.Codec = "mynah-16k",
+    head: arguments.Head = "phones-16k",
+    force: arguments.Force = False,
+) -> int:
+    """Find when each word and phoneme of an English text is spoken in a recording of up to ten minutes.
+
+    TextGrid is what Praat reads: tiers of words and phones. JSON has the same with a score.
+    """
+    from . import align as work
+
+    return work.run(source, text, target, codec, head, force)

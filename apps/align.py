@@ -3,18 +3,16 @@
 import os
 import sys
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from ..codec.heads import PhoneHead
-from ..data import audio
 from ..data.errors import AudioError, MynahError, TextError
 from ..data.metrics import SILENCE
 from ..data.text import phonemize
 from ..tts.align import DOUBTFUL, align
 from ..tts.textgrid import Clock, to_json, to_textgrid
 from . import codecs, files
-from .coding import Samples
+from .clips import read_clip
 from .verbs import tell
 
 TEXTGRID, JSON = ".TextGrid", ".json"
@@ -45,14 +43,14 @@ def run(source: str, text: str, target: str | None, codec_name: str, head_name: 
     head = PhoneHead.from_pretrained(codec, head_name)
     wav = _mono(source, codec.config.sample_rate)
     try:
-        alignment = align(head, torch.from_numpy(wav)[None], said)
+        alignment = align(head, wav, said)
     except AudioError as error:
         raise AudioError(f"{files.display_name(source)}: {error}") from None
     for warning in said.warnings:
         tell(warning)
     if alignment.score < DOUBTFUL:
         tell(f"{files.display_name(source)}: does not seem to say this text (score {alignment.score:.1f})")
-    clock = Clock(codec.config.frame_rate, len(wav) / codec.config.sample_rate)
+    clock = Clock(codec.config.frame_rate, wav.shape[1] / codec.config.sample_rate)
     for name in targets:
         grid = name.lower().endswith(TEXTGRID.lower())
         written = to_textgrid(alignment, clock) if grid else to_json(alignment, clock, said.text)
@@ -95,18 +93,9 @@ def _short(text: str, name: str) -> str:
     return text
 
 
-def _mono(source: str, sample_rate: int) -> Samples:
-    """The mean of the channels, float32 [T] at `sample_rate`."""
-    parts, length = [], 0
-    with audio.AudioReader(source) as reader:
-        resampler = audio.Resampler(reader.info.sample_rate, sample_rate, reader.info.channels)
-        for block in audio.resample_blocks(reader, resampler):
-            parts.append(block.mean(axis=0))
-            length += block.shape[1]
-            if length > MAX_SECONDS * sample_rate:
-                name = files.display_name(source)
-                raise AudioError(f"{name}: longer than {MAX_SECONDS:g} s, cut it into pieces")
-    mono = np.concatenate(parts)
-    if np.abs(mono).max() < SILENCE:
+def _mono(source: str, sample_rate: int) -> Tensor:
+    """The mean of the channels, float32 [1, T] at `sample_rate`."""
+    wav = read_clip(source, sample_rate, MAX_SECONDS)
+    if wav.abs().max() < SILENCE:
         raise AudioError(f"{files.display_name(source)}: is silent, there is nothing to align")
-    return mono
+    return wav

@@ -5,28 +5,21 @@ from typing import Annotated
 import typer
 
 from ..data.errors import MynahError
+from . import arguments
 
 OK = 0
 
-Model = Annotated[str, typer.Option(help="Name or folder of the language model.")]
-Codec = Annotated[
-    str | None,
-    typer.Option(
-        help="Name or folder of the codec; by default the one the language model names.", show_default=False
-    ),
-]
 Out = Annotated[
     str | None,
     typer.Option("--json", metavar="OUT", help="Write everything there as well.", show_default=False),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")]
 
 
 def codec(
     data: Annotated[
         str, typer.Option(metavar="DIR", help="A folder of speech: a manifest or a known layout.")
     ],
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    codec: arguments.Codec = "mynah-16k",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     groups: Annotated[
         str, typer.Option(metavar="A,B", help="Sets or corpora to measure; all if left out.")
@@ -49,7 +42,7 @@ def codec(
     out: Annotated[
         str | None, typer.Option(metavar="JSON", help="Write everything there as well.", show_default=False)
     ] = None,
-    force: Force = False,
+    force: arguments.Force = False,
 ) -> int:
     """Measure a codec on recordings: quality, real bitrate, tokens kept, speed, beside other codecs."""
     from .evaluate_codec import evaluate
@@ -95,12 +88,12 @@ def tts(
     guidance: Annotated[float, typer.Option(help="As for mynah say.")] = 2.5,
     temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 0.8,
     top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.95,
-    model: Model = "mynah-lm",
-    durations: Annotated[str, typer.Option(help="Name or folder of the duration model.")] = "mynah-durations",
-    codec: Codec = None,
-    head: Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")] = "phones-16k",
+    model: arguments.LanguageModel = "mynah-lm",
+    durations: arguments.Durations = "mynah-durations",
+    codec: arguments.CodecOfModel = None,
+    head: arguments.Head = "phones-16k",
     out: Out = None,
-    force: Force = False,
+    force: arguments.Force = False,
 ) -> int:
     """Speak 100 sentences in each voice and measure them: phone errors, words skipped or repeated, speed.
 
@@ -143,10 +136,10 @@ def continuation(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other speech.")] = 0,
     temperature: Annotated[float, typer.Option(help="As for mynah continue.")] = 1.0,
-    model: Model = "mynah-lm",
-    codec: Codec = None,
+    model: arguments.LanguageModel = "mynah-lm",
+    codec: arguments.CodecOfModel = None,
     out: Out = None,
-    force: Force = False,
+    force: arguments.Force = False,
 ) -> int:
     """Go on for 7 s from the first 3 s of one recording of each speaker, and measure it beside what was said.
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from ..data import spectrogram
+from ..data.replacing import replace_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -63,7 +63,7 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
 def write_recipe(out: Path, **sections: Any) -> None:
     """`recipe.json`: what this run was started with, a dataclass for each section."""
     recipe = {name: dataclasses.asdict(section) for name, section in sections.items()}
-    _replace(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
+    replace_text(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
 
 
 def cut_log(progress: Path, step: int) -> None:
@@ -71,13 +71,7 @@ def cut_log(progress: Path, step: int) -> None:
     lines = progress.read_text().splitlines(keepends=True) if progress.exists() else []
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     if kept != lines:
-        _replace(progress, "".join(kept))
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+        replace_text(progress, "".join(kept))
 
 
 def plot_progress(out: Path) -> None:

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
+from . import arguments
+
 OK, INTERRUPTED = 0, 130
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False),
+]
 
 
 def codec(
@@ -13,19 +25,11 @@ def codec(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Speech: LibriSpeech, LibriTTS, VCTK, LJSpeech, ...")
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
-    ] = None,
+    out: Out = None,
     init: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A codec to start from.", show_default=False)
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
-        ),
-    ] = None,
+    settings: Settings = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
@@ -42,10 +46,7 @@ def codec(
 def lm(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/lm-16k.json.")],
     data: Annotated[Path, typer.Option(metavar="TOKENS", help="What mynah tokenize has made.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
-    ] = None,
+    out: Out = None,
     init: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A language model to start from.", show_default=False)
     ] = None,
@@ -56,12 +57,7 @@ def lm(
             show_default=False,
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
-        ),
-    ] = None,
+    settings: Settings = None,
 ) -> int:
     """Train a language model on tokens, or take up the run in --out. Ctrl-C saves it."""
     from .train_lm_data import train_lm
@@ -76,16 +72,8 @@ def durations(
         Path,
         typer.Option(metavar="JSONL", help="A line a recording: split, speaker, phonemes, durations."),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
-        ),
-    ] = None,
+    out: Out = None,
+    settings: Settings = None,
 ) -> int:
     """Train a duration model on alignments, or take up the run in --out. Ctrl-C saves it."""
     from .train_durations_data import train_durations
@@ -97,17 +85,9 @@ def durations(
 def ctc(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/ctc-16k.json.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="English speech with its text.")],
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run's folder; out/RECIPE if left out.", show_default=False),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False
-        ),
-    ] = None,
+    codec: arguments.Codec = "mynah-16k",
+    out: Out = None,
+    settings: Settings = None,
 ) -> int:
     """Train a phone head, or take up the run in --out. Ctrl-C saves it."""
     from .train_ctc_data import train_ctc

@@ -164,10 +164,6 @@ def train(
             pace = (time.monotonic() - begun) / TIMED_STEPS
             hours = pace * (options.steps - step) / 3600
             log(f"{pace:.2f} s a step: about {hours:.1f} hours to step {options.steps}, evaluations apart")
-        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
-            seconds += time.monotonic() - clock
-            clock = time.monotonic()
-            save()
         if main and (step % options.evaluate_every == 0 or step == options.steps):
             line: dict[str, Any] = {
                 "step": step,
@@ -183,6 +179,11 @@ def train(
             log(json.dumps(line))
             plot_progress(out)
             reports = []
+        # After the line: a kill between them takes back the line, which the resumed run writes again.
+        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
+            seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            save()
         if stopping:
             break
     leave(accelerator)

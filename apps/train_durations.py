@@ -133,10 +133,6 @@ def train(
             log(
                 f"{pace:.2f} s a step: about {minutes:.0f} minutes to step {options.steps}, evaluations apart"
             )
-        if step % options.save_every == 0 or step in (options.steps, stop_at) or stopping:
-            seconds += time.monotonic() - clock
-            clock = time.monotonic()
-            save()
         if step % options.evaluate_every == 0 or step == options.steps:
             mean = torch.stack(losses).mean(0).tolist()
             line = {
@@ -150,6 +146,11 @@ def train(
             log(json.dumps(line))
             plot_progress(out)
             losses = []
+        # After the line: a kill between them takes back the line, which the resumed run writes again.
+        if step % options.save_every == 0 or step in (options.steps, stop_at) or stopping:
+            seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            save()
         if stopping:
             break
     return step

@@ -149,10 +149,6 @@ def train(
             pace = (time.monotonic() - begun_at) / TIMED_STEPS
             hours = pace * (options.steps - step) / 3600
             log(f"{pace:.2f} s a step: about {hours:.1f} hours to step {options.steps}, evaluations apart")
-        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
-            seconds += time.monotonic() - clock
-            clock = time.monotonic()
-            save()
         if main and (step % options.evaluate_every == 0 or step == options.steps):
             line: dict[str, Any] = {
                 "step": step,
@@ -168,6 +164,11 @@ def train(
             log(json.dumps(line))
             plot_progress(out)
             losses, norms, frames = [], [], 0
+        # After the line: a kill between them takes back the line, which the resumed run writes again.
+        if main and (step % options.save_every == 0 or step in (options.steps, stop_at) or stopping):
+            seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            save()
         if stopping:
             break
     leave(accelerator)

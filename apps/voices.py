@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from ..data.errors import MynahError
+from . import arguments
 
 OK = 0
 DOUBT = "does not seem to say this text; the voice may be poor"
@@ -41,8 +42,8 @@ def add(
         str | None,
         typer.Option(help="Instead of a clip: a speaker that --model knows by name.", show_default=False),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or folder of the language model.")] = "mynah-lm",
-    codec: Annotated[str, typer.Option(help="Name or folder of the codec.")] = "mynah-16k",
+    model: arguments.LanguageModel = "mynah-lm",
+    codec: arguments.Codec = "mynah-16k",
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of this name.")] = False,
 ) -> int:
     """Make a voice from a clip of somebody who agrees to it, or of a speaker that the model knows."""

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import ClassVar, Self
 
 from .errors import CheckpointError
+from .replacing import replace_text
 
 
 class StoredConfig:
@@ -31,9 +31,8 @@ class StoredConfig:
 
     def save(self, folder: Path) -> None:
         """Write `config.json`, to a temporary name first."""
-        temporary = folder / "config.json.part"
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")  # type: ignore[call-overload]
-        os.replace(temporary, folder / "config.json")
+        text = json.dumps(dataclasses.asdict(self), indent=2) + "\n"  # type: ignore[call-overload]
+        replace_text(folder / "config.json", text)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

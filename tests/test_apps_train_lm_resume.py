@@ -190,10 +190,7 @@ def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, tokens, tmp_pa
     assert state["step"] == 30
     assert_same(state, run(corpus, tmp_path / "whole", options))
     logs = [(folder / "progress.jsonl").read_text().splitlines() for folder in (out, tmp_path / "whole")]
-    # A kill between a state and the line of the same step loses that line, and no other.
-    steps = [{json.loads(line)["step"] for line in log} - {reached} for log in logs]
-    assert steps[0] == steps[1]
-    assert len(steps[1]) >= 7
+    assert [json.loads(line)["step"] for line in logs[0]] == [json.loads(line)["step"] for line in logs[1]]
 
 
 def test_two_processes_train_as_one_with_the_double_batch(corpus, tokens, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mynah.codec import checkpoint
 from mynah.data.errors import CheckpointError
-from mynah.data.text import phonemize
+from mynah.data.text import BOUNDARY, phonemize
 from mynah.tts import Durations
 from mynah.tts.duration_network import (
     PADDING,
@@ -21,7 +21,7 @@ from mynah.tts.duration_network import (
     limits_of,
     stand_ins_of,
 )
-from mynah.tts.durations import PAUSES, rounded
+from mynah.tts.durations import PAUSES, least, rounded
 
 CONFIG = DurationConfig(name="tiny-durations", speakers=("ann", "bob"), dim=16, layers=2, dropout=0.0)
 WORDS = "ð ə , k ˈæ t .".split()
@@ -61,6 +61,13 @@ def test_rounding_of_too_little(frames, rate):
     """Sounds last a frame at least, and those after them make up for one frame at most."""
     whole = rounded([value / rate for value in frames], [1] * len(frames))
     assert all(n >= max(1, int(value / rate) - 1) for n, value in zip(whole, frames, strict=True))
+
+
+def test_short_words_are_not_swallowed():
+    symbols = [symbol or BOUNDARY for symbol in "~ ˈʌ v  ð ə , k ˈæ t  ə .".split(" ")]
+    assert least(symbols) == [0, 3, 2, 0, 2, 3, 0, 1, 1, 1, 0, 3, 0]
+    assert least(symbols, 2.0) == [0, 2, 1, 0, 1, 2, 0, 1, 1, 1, 0, 2, 0]
+    assert least(symbols, 0.5) == [0, 6, 4, 0, 4, 6, 0, 1, 1, 1, 0, 6, 0]
 
 
 def test_limits_are_percentiles():
@@ -150,7 +157,7 @@ def test_one_batch_can_be_learned():
 def test_predictions_stay_within_the_limits_and_follow_the_rate(durations):
     model = make()
     model.network.output.bias.data[0] = 9.0
-    symbols = phonemize("Well, she sells sea shells, all year.").symbols
+    symbols = phonemize("Well, Sally sells shells, this year.").symbols
     model.network.limits[:] = torch.tensor([2.0, 7.0])
     assert set(model.frames(symbols)) <= {0.0, 7.0}
     model.network.output.bias.data[0] = -9.0

@@ -2,18 +2,24 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import torch
 
 from ..codec import checkpoint
 from ..data.text import BOUNDARY, PUNCTUATION, SILENCE
+from ..data.text.symbols import VOWEL_SOUNDS
 from .duration_network import DurationConfig, DurationNetwork
 
 SHIPPED = Path(__file__).parent / "weights"
 RATES = (0.25, 4.0)  # beyond, nothing is understood
 PACES = (0.7, 1.4)  # how far speakers differ; a prompt that says more than this is aligned badly
 PAUSES = frozenset({SILENCE, BOUNDARY, *PUNCTUATION})  # symbols that need not last
+SHORT = (
+    2  # sounds of a short word: "a", "of"; said weakly, they are aligned with too few frames, and learned so
+)
+SHORT_VOWEL, SHORT_CONSONANT = 3, 2  # frames that their sounds last at least
 
 
 class Durations:
@@ -62,7 +68,7 @@ class Durations:
         return frames.masked_fill(silent, 0).tolist()
 
     def predict(self, phonemes: Sequence[str], speaker: str = "", rate: float = 1.0) -> tuple[int, ...]:
-        """Whole frames of each symbol: one at least of every sound, 0 and up of pauses.
+        """Whole frames of each symbol: `least` at least of every sound, 0 and up of pauses.
 
         Args:
             phonemes, speaker: as for `frames`.
@@ -74,7 +80,7 @@ class Durations:
         if not RATES[0] <= rate <= RATES[1]:
             raise ValueError(f"rate={rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
         frames = [n / rate for n in self.frames(phonemes, speaker)]
-        return rounded(frames, [int(symbol not in PAUSES) for symbol in phonemes])
+        return rounded(frames, least(phonemes, rate))
 
     def pace(self, phonemes: Sequence[str], durations: Sequence[int], speaker: str = "") -> float:
         """How many times as fast somebody speaks as the model would, by the sounds of an aligned recording;
@@ -85,6 +91,17 @@ class Durations:
         if not real:
             return 1.0
         return min(max(sum(expected[i] for i in sounds) / real, PACES[0]), PACES[1])
+
+
+def least(phonemes: Sequence[str], rate: float = 1.0) -> list[int]:
+    """Fewest frames of each symbol: none of a pause, one of a sound, more of a short word's sound."""
+    found: list[int] = []
+    for pause, word in groupby(phonemes, PAUSES.__contains__):
+        sounds = list(word)
+        for sound in sounds:
+            frames = SHORT_VOWEL if sound in VOWEL_SOUNDS else SHORT_CONSONANT
+            found.append(0 if pause else max(1, round(frames / rate)) if len(sounds) <= SHORT else 1)
+    return found
 
 
 def rounded(frames: Sequence[float], least: Sequence[int]) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from torch import Tensor
 from ..codec.heads import PhoneHead
 from ..data.errors import AudioError, MynahError, TextError
 from ..data.metrics import SILENCE
+from ..data.spectrogram import plot_segments
+from ..data.text import SILENCE as PAUSE
 from ..data.text import phonemize
 from ..tts.align import DOUBTFUL, align
 from ..tts.textgrid import Clock, to_json, to_textgrid
@@ -20,7 +22,15 @@ MAX_SECONDS = 600.0  # a gigabyte of features
 MAX_TEXT = 100_000  # characters: far more than anyone says in that time
 
 
-def run(source: str, text: str, target: str | None, codec_name: str, head_name: str, force: bool) -> int:
+def run(
+    source: str,
+    text: str,
+    target: str | None,
+    plot: str | None,
+    codec_name: str,
+    head_name: str,
+    force: bool,
+) -> int:
     """Align `source`, a sound file or "-", with `text` or the file that it names; returns the exit code.
 
     Args:
@@ -28,6 +38,7 @@ def run(source: str, text: str, target: str | None, codec_name: str, head_name: 
         text: what is said, or a file that holds it, or "-".
         target: a file ending in .TextGrid or .json, or "-" for JSON on standard output; both files beside
             the source if None, and "-" for a source that came through a pipe.
+        plot: a .png file for the spectrogram with the phonemes' borders, or None.
         codec_name, head_name: names or folders.
         force: replace existing files.
 
@@ -38,6 +49,8 @@ def run(source: str, text: str, target: str | None, codec_name: str, head_name: 
     for name in targets:
         if name != "-":
             files.check_target(source, name, force, (TEXTGRID.lower(), JSON))
+    if plot is not None:
+        files.check_target(source, plot, force, (".png",))
     said = phonemize(_text(source, text))
     codec = codecs.load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name)
@@ -59,6 +72,12 @@ def run(source: str, text: str, target: str | None, codec_name: str, head_name: 
             continue
         with files.open_output(name) as file:
             file.write(written.encode())
+    if plot is not None:
+        rate = codec.config.frame_rate
+        phones = [
+            ("" if p.label == PAUSE else p.label, p.start / rate, p.end / rate) for p in alignment.phones
+        ]
+        plot_segments(wav.numpy(), codec.config.sample_rate, phones, plot)
     return 0
 
 

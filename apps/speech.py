@@ -90,6 +90,10 @@ def align(
             show_default=False,
         ),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="PNG", help="Draw the spectrogram with the phonemes.", show_default=False),
+    ] = None,
     codec: arguments.Codec = "mynah-16k",
     head: arguments.Head = "phones-16k",
     force: arguments.Force = False,
@@ -100,4 +104,4 @@ def align(
     """
     from . import align as work
 
-    return work.run(source, text, target, codec, head, force)
+    return work.run(source, text, target, plot, codec, head, force)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from mynah.apps import align as work
 from mynah.data import audio
+from mynah.data.text import phonemize
 
 TEXT = "A cat sat, and another sat."
 
@@ -67,6 +69,23 @@ def test_text_from_a_file_and_json_to_standard_output(align, talk):
     assert result.returncode == 0
     assert result.stdout == align(talk, TEXT, "-").stdout
     assert json.loads(result.stdout)["text"] == TEXT
+
+
+def test_a_picture(align, talk, monkeypatch):
+    drawn = []
+    real = work.plot_segments
+    monkeypatch.setattr(work, "plot_segments", lambda *given: (drawn.append(given), real(*given)))
+    png = talk.with_name("phones.png")
+    assert align(talk, TEXT, "-", "--plot", png).returncode == 0
+    assert png.read_bytes().startswith(b"\x89PNG")
+    ((wav, sample_rate, segments, _),) = drawn
+    assert wav.shape == (1, 40000) and sample_rate == 16000
+    assert [label for label, *_ in segments if label] == [
+        sound for word in phonemize(TEXT).words for sound in word.phonemes
+    ]
+    assert (segments[0][1], segments[-1][2]) == (0, 2.5)
+    check_refused(align(talk, TEXT, "-", "--plot", png), talk.parent, "phones.png", "--force")
+    check_refused(align(talk, TEXT, "-", "--plot", talk), talk.parent, "talk.wav", ".png")
 
 
 def test_nothing_is_overwritten_without_force(align, talk):

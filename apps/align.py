@@ -50,7 +50,7 @@ def run(
         if name != "-":
             files.check_target(source, name, force, (TEXTGRID.lower(), JSON))
     if plot is not None:
-        files.check_target(source, plot, force, (".png",))
+        files.check_picture(source, plot, force)
     said = phonemize(_text(source, text))
     codec = codecs.load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name)
@@ -73,9 +73,8 @@ def run(
         with files.open_output(name) as file:
             file.write(written.encode())
     if plot is not None:
-        rate = codec.config.frame_rate
         phones = [
-            ("" if p.label == PAUSE else p.label, p.start / rate, p.end / rate) for p in alignment.phones
+            ("" if p.label == PAUSE else p.label, clock(p.start), clock(p.end)) for p in alignment.phones
         ]
         plot_segments(wav.numpy(), codec.config.sample_rate, phones, plot)
     return 0

@@ -5,7 +5,6 @@
 models read it as part of the tokens, duration models as it is."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,18 +18,13 @@ from ..data.manifest import Recording
 from ..data.replacing import replace_text
 from ..data.shards import ALIGNMENTS, Label, TokenCorpus
 from ..data.text import SILENCE, phonemize
+from ..data.views import VIEW
 from ..tts.align import DOUBTFUL, AlignmentError, align
 from .clips import read_clip
 
 LANGUAGE = "en"
 LONGEST = 60.0  # seconds
 SAVE_EVERY = 500  # recordings
-VIEW = re.compile(r"@[0-9]+/[0-9]+$")
-
-
-def view_id(id_: str, view: int, views: int) -> str:
-    """Name of a view of a recording (`tokenizing`)."""
-    return f"{id_}@{view}/{views}" if view else id_
 
 
 class NotAligned(Exception):
@@ -55,10 +49,10 @@ def align_tokens(
         MynahError: a damaged folder, tokens of another codec, no recordings with English text.
     """
     corpus = TokenCorpus(folder, head.codec.codes_hash)
-    labels = {label.id: label for label in corpus.labels if label.text and label.language == LANGUAGE}
+    spoken = [label for label in corpus.labels if label.text and label.language == LANGUAGE]
+    labels = {label.id: label for label in spoken if not VIEW.search(label.id)}
     if not labels:
         raise MynahError(f"{folder}: no recordings with English text to align")
-    views = {id_: shown for id_ in labels if (shown := VIEW.sub("", id_)) != id_}
     todo = [r for r in recordings if r.id in labels and r.id not in corpus.alignments]
     path = folder / ALIGNMENTS
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
@@ -75,16 +69,7 @@ def align_tokens(
                 replace_text(path, "".join(lines))
     for reason_, count in left_out.items():
         say(f"not aligned, {reason_}: {count}")
-    known = {entry["id"]: entry for entry in map(json.loads, lines)}
-    seen = [
-        aligned_view(known[shown], labels[id_])
-        for id_, shown in views.items()
-        if shown in known and id_ not in known
-    ]
-    if seen:
-        lines += [json.dumps(entry, ensure_ascii=False) + "\n" for entry in seen]
-        replace_text(path, "".join(lines))
-    say(f"{len(known) + len(seen)} of {len(labels)} recordings with English text are aligned")
+    say(f"{len(lines)} of {len(labels)} recordings with English text are aligned")
 
 
 def align_recording(head: PhoneHead, recording: Recording, label: Label) -> dict[str, Any]:
@@ -115,13 +100,3 @@ def align_recording(head: PhoneHead, recording: Recording, label: Label) -> dict
         "durations": durations,
         "score": round(alignment.score, 3),
     }
-
-
-def aligned_view(aligned: dict[str, Any], label: Label) -> dict[str, Any]:
-    """The line of a recording's view, up to a frame shorter: its last symbols lose what is missing."""
-    durations = list(aligned["durations"])
-    missing = sum(durations) - label.frames
-    for i in reversed(range(len(durations))):
-        taken = min(missing, durations[i])
-        durations[i], missing = durations[i] - taken, missing - taken
-    return aligned | {"id": label.id, "durations": durations}

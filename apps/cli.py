@@ -221,7 +221,10 @@ def tokenize(
         typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
     ] = None,
     views: Annotated[
-        int, typer.Option(min=1, help="Of each recording to train on, each begun a part of a frame later.")
+        int,
+        typer.Option(
+            min=1, max=16, help="Of each recording to train on, each begun a part of a frame later."
+        ),
     ] = 1,
     align: Annotated[
         bool,

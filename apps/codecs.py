@@ -35,8 +35,8 @@ def codec_of(header: Header, chosen: str | None) -> Codec:
     """The codec to read a file with: the chosen one, or the shipped one that the file names.
 
     Raises:
-        BitstreamError: the file was made by another codec or with other weights, or by one that is not here;
-            it has a number of codebooks that this codec does not offer.
+        BitstreamError: the file was made by another codec, with other codes or tables, or by one that is not
+            here; it has a number of codebooks that this codec does not offer.
         CheckpointError: the chosen one does not exist.
     """
     try:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ..codec import Codec
+from ..codec import Codec, checkpoint
 from ..codec.peers import load_tokenizer
 from ..data.errors import MynahError
 from ..data.manifest import read_manifest
@@ -68,7 +68,7 @@ def evaluate(
     loaded = Codec.from_pretrained(codec)
     note = Notes(tell)
     scored = usable(scored, note)
-    if not (loaded.folder and (loaded.folder / "tables.safetensors").exists()):
+    if not (loaded.folder and (loaded.folder / checkpoint.TABLES).exists()):
         note("the codec has no entropy tables: its real bitrate is the nominal one and more")
     coders = [*own_coders(loaded, scored), *peer_coders(peers, loaded.config.bitrates, note)]
     for coder in coders:  # what fails shall fail now, and what is slow the first time is not timed

@@ -37,6 +37,13 @@ def default_target(source: str, target: str | None, suffix: str, tag: str = "") 
     return str(Path(target, name)) if os.path.isdir(target) else target
 
 
+def check_picture(source: str, target: str, force: bool) -> None:
+    """The same as `check_target` for a picture, which is always a file."""
+    if target == "-":
+        raise MynahError("the picture is written to a file, not to standard output")
+    check_target(source, target, force, (".png",))
+
+
 def check_target(source: str, target: str, force: bool, suffixes: tuple[str, ...] = ()) -> None:
     """Raise MynahError unless `target` may be written: before any work is done.
 

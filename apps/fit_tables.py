@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..codec import checkpoint
 from ..codec.codec import Codec
 from ..codec.entropy import EntropyTables
 from ..codec.entropy_fit import fit_tables
@@ -33,7 +34,7 @@ def fit(folder: Path, corpus: PackedCorpus, hours: float, seed: int = 0) -> Entr
     """Fit tables for the codec in `folder` and write `tables.safetensors` there."""
     codec = Codec.from_pretrained(folder)
     tables = fit_tables(list(codes_of(codec, corpus, hours, seed)), codec.config.codebook_size)
-    tables.save(folder / "tables.safetensors")
+    tables.save(folder / checkpoint.TABLES)
     return tables
 
 
@@ -47,4 +48,4 @@ def fit_from(folder: Path, data: Path, hours: float) -> str:
         bits += tables.bits(codes[None]) * codes.shape[1]
         frames += codes.shape[1]
     each = ", ".join(f"{b:.2f}" for b in bits / frames)
-    return f"{folder / 'tables.safetensors'}: bits per code on the validation split: {each}"
+    return f"{folder / checkpoint.TABLES}: bits per code on the validation split: {each}"

@@ -92,7 +92,7 @@ def align(
     ] = None,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="PNG", help="Draw the spectrogram with the phonemes.", show_default=False),
+        typer.Option(metavar="PNG", help="Draw the first 24 s with their phonemes.", show_default=False),
     ] = None,
     codec: arguments.Codec = "mynah-16k",
     head: arguments.Head = "phones-16k",

@@ -1,12 +1,8 @@
-"""`mynah tokenize`: the codes of a folder of speech as token shards, which language models are trained on.
-
-A language model on little speech learns the codes of its recordings by heart. A sound that begins a few
-milliseconds later has quite other codes and says the same: several views of each recording to train on, each
-begun a part of a frame later, give more to learn from. View k of n of the recording ID is the recording
-`ID@k/n` of the tokens; view 0 is the recording itself.
-"""
+"""`mynah tokenize`: the codes of a folder of speech as token shards, which language models are trained on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +11,11 @@ from tqdm import tqdm
 from ..codec import Codec
 from ..codec.heads import PhoneHead
 from ..data.audio import AudioReader
-from ..data.errors import AudioError
+from ..data.errors import AudioError, MynahError
 from ..data.manifest import Recording
 from ..data.shards import ERRORS, Label, ShardWriter, TokenInfo
-from .aligning import align_tokens, view_id
+from ..data.views import VIEW, view_id
+from .aligning import align_tokens
 from .codecs import codebooks_for, load
 from .coding import Codes, Samples, encode_blocks
 from .recordings import group_of, recordings_in
@@ -42,40 +39,46 @@ def tokenize(
         codec_name: name or folder.
         bitrate: kbit/s; one of the codec's.
         excluded: corpora of `data` to leave out.
-        views: of each recording to train on.
+        views: of each recording to train on, as in `data.views`.
         head_name: name or folder of the phone head to align with; None to align nothing.
         say: where lines for the user go.
 
     Raises:
-        MynahError: no such codec, bitrate or phone head, no recordings, or codes of another codec in `out`.
+        MynahError: no such codec, bitrate or phone head, no recordings, one named like a view, or codes of
+            another codec in `out`.
     """
     codec = load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name) if head_name is not None else None
     n_codebooks = codebooks_for(codec, bitrate)
     recordings = recordings_in(data, excluded, say)
+    for recording in recordings:
+        if VIEW.search(recording.id):
+            raise MynahError(f"{recording.path}: its name {recording.id} is kept for views of a recording")
     config = codec.config
     info = TokenInfo(config.name, codec.codes_hash, config.frame_rate, n_codebooks, config.codebook_size)
     failed = 0
     with ShardWriter(out, info) as writer:
-        wanted = [
-            (r, view_id(r.id, view, views), view / views / config.frame_rate)
-            for r in recordings
-            for view in range(views if r.split == "train" else 1)
-        ]
-        todo = [one for one in wanted if one[1] not in writer.finished]
+        # What was held out stays so: a corpus without splits is divided anew when other corpora are left out.
+        recordings = [replace(r, split=writer.finished.get(r.id, r.split)) for r in recordings]
+        wanted = [(r, part) for r in recordings for part in _parts(r, views, config.frame_rate)]
+        todo = [(r, part) for r, part in wanted if view_id(r.id, part) not in writer.finished]
         if len(todo) < len(wanted):
             say(f"{len(wanted) - len(todo)} of {len(wanted)} recordings are there already")
-        seconds = sum(recording.seconds for recording, *_ in todo)
+        broken, seconds = None, sum(r.seconds for r, _ in todo)
         with tqdm(total=round(seconds), unit=" s", unit_scale=True, disable=None) as bar:
-            for recording, name, start in todo:
+            for recording, part in todo:
+                bar.update(round(recording.seconds))
+                if recording is broken:
+                    continue
+                start = float(part) / config.frame_rate
                 try:
                     blocks = list(codes_of(codec, recording.path, n_codebooks, start))
                 except AudioError as error:
-                    writer.failed(name, recording.path, error)
+                    writer.failed(recording.id, recording.path, error)
+                    broken = recording
                     failed += 1
                 else:
-                    writer.add(_label(recording, name), np.concatenate(blocks, axis=2)[0])
-                bar.update(round(recording.seconds))
+                    writer.add(_label(recording, part), np.concatenate(blocks, axis=2)[0])
     hours: dict[str, float] = {}
     for recording in recordings:
         if recording.id in writer.finished:
@@ -85,6 +88,12 @@ def tokenize(
         say(f"left out as not readable: {failed}, listed in {out / ERRORS}")
     if head is not None:
         align_tokens(head, recordings, out, say)
+
+
+def _parts(r: Recording, views: int, frame_rate: float) -> list[Fraction]:
+    """Where in a frame its views begin: those of speech to train on, as long as a frame at least."""
+    several = r.split == "train" and r.seconds * frame_rate >= 1
+    return [Fraction(view, views) for view in range(views if several else 1)]
 
 
 def codes_of(codec: Codec, path: Path, n_codebooks: int, start: float = 0.0) -> Iterator[Codes]:
@@ -100,5 +109,5 @@ def codes_of(codec: Codec, path: Path, n_codebooks: int, start: float = 0.0) -> 
         yield from encode_blocks(codec, mono(), reader.info.sample_rate, 1, n_codebooks)
 
 
-def _label(r: Recording, name: str) -> Label:
-    return Label(name, group_of(r.path), r.split, r.speaker, r.language, r.text, 0, 0, 0)
+def _label(r: Recording, part: Fraction) -> Label:
+    return Label(view_id(r.id, part), group_of(r.path), r.split, r.speaker, r.language, r.text, 0, 0, 0)

@@ -1,7 +1,7 @@
 """`mynah tokens`: the codes of a `.mynah` file as a NumPy array, and back.
 
 `talk.npy` holds int16 [C, K, N]: channels, codebooks, frames. What decoding needs besides stands in
-`talk.json` beside it: `codec`, `identity` (its weights and tables), `sample_rate` in Hz and `length` in
+`talk.json` beside it: `codec`, `identity` (of its codes and tables), `sample_rate` in Hz and `length` in
 samples per channel of the recording. An array without that file, as a language model makes it, is taken for
 sound at the codec's own rate that lasts N - 1 frames.
 """

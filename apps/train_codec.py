@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,8 +124,9 @@ def train(
             critic_network.load_state_dict(state["critic"])
             critic_optimizer.load_state_dict(state["critic_optimizer"])
         if main:
-            cut_log(out / "progress.jsonl", step)
             log(f"resumed at step {step}")
+    if main:
+        cut_log(out / "progress.jsonl", step)
 
     def save() -> None:
         state = {
@@ -147,6 +149,8 @@ def train(
 
     if main:
         out.mkdir(parents=True, exist_ok=True)
+        if adversarial and initial is not None and (initial / checkpoint.TABLES).exists():
+            shutil.copyfile(initial / checkpoint.TABLES, out / checkpoint.TABLES)  # its codes, so its files
         write_recipe(out, codec=config, train=options)
     loader: DataLoader = DataLoader(
         crops,  # type: ignore[arg-type]

@@ -103,8 +103,9 @@ def train(
         aligner.load_state_dict(state["aligner"])
         step, seconds = state["step"], state["seconds"]
         if main:
-            cut_log(out / "progress.jsonl", step)
             log(f"resumed at step {step}")
+    if main:
+        cut_log(out / "progress.jsonl", step)
 
     def save() -> None:
         state = {

@@ -81,8 +81,8 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]
         step, seconds = state["step"], state["seconds"]
-        cut_log(out / "progress.jsonl", step)
         log(f"resumed at step {step}")
+    cut_log(out / "progress.jsonl", step)
     out.mkdir(parents=True, exist_ok=True)
     write_recipe(out, durations=config, train=options)
 

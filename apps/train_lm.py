@@ -99,8 +99,9 @@ def train(
         average.tensors = state["average"]
         step, seconds = state["step"], state["seconds"]
         if main:
-            cut_log(out / "progress.jsonl", step)
             log(f"resumed at step {step}")
+    if main:
+        cut_log(out / "progress.jsonl", step)
 
     def save() -> None:
         state = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..codec import Codec
 from ..data.errors import MynahError
 from ..data.shards import TokenCorpus
+from ..data.views import VIEW
 from .run_folder import Interrupt
 from .train_lm_options import LMTrainOptions, fitted, read_lm_recipe
 
@@ -71,7 +72,7 @@ def _tell_hours(corpus: TokenCorpus, say: Callable[[str], None]) -> None:
     for split in ("train", "val"):
         hours = Counter[str]()
         for label in corpus.labels:
-            if label.split == split:
+            if label.split == split and not VIEW.search(label.id):
                 hours[label.corpus] += label.frames
         an_hour = 3600 * corpus.info.frame_rate
         parts = ", ".join(f"{name} {n / an_hour:.2f}" for name, n in sorted(hours.items()))

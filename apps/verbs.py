@@ -102,7 +102,7 @@ def compare(
     from .compare import Row, compare, read_part, table
 
     if plot is not None:
-        files.check_target(source or "", plot, force, (".png",))
+        files.check_picture(source or "", plot, force)
     loaded = load(codec)
     if source is None:
         from ..data.sample import speech_like

@@ -15,6 +15,7 @@ from ..data.config import StoredConfig
 from ..data.errors import CheckpointError
 from .config import CodecConfig
 
+TABLES = "tables.safetensors"
 SHIPPED = Path(__file__).parent / "weights"
 DECODER_FIELDS = ("name", "decoder_dim", "decoder_layers", "fine_dim", "fine_layers")  # and what names it
 C = TypeVar("C", bound=StoredConfig)
@@ -59,12 +60,13 @@ def weights_hash(folder: Path) -> str:
 def codes_hash(config: CodecConfig, tensors: dict[str, Tensor]) -> str:
     """SHA-256 over all that decides a codec's codes and features, hexadecimal: not its name, nor its decoder.
 
-    Codecs that differ in their decoders only have the same: each reads the other's files.
+    Codecs that differ in their decoders only have the same: with one name and the same entropy tables, each
+    reads the other's files.
     """
     stated = {k: v for k, v in dataclasses.asdict(config).items() if k not in DECODER_FIELDS}
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for name in sorted(tensors):
-        if not name.startswith("decoder."):
+        if not name.startswith("decoder.") and name != "quantizer.counts":  # which only training reads
             tensor = tensors[name].detach().cpu()
             digest.update(f" {name} {tuple(tensor.shape)} ".encode())
             digest.update(tensor.numpy().astype("<f4").tobytes())

@@ -84,7 +84,7 @@ class Codec:
     @cached_property
     def tables(self) -> EntropyTables:
         """The entropy tables shipped with the codec; every code equally likely where it has none."""
-        path = self.folder / "tables.safetensors" if self.folder else None
+        path = self.folder / checkpoint.TABLES if self.folder else None
         if path is not None and path.exists():
             return EntropyTables.load(path)
         return EntropyTables.uniform(self.config.n_codebooks, self.config.codebook_size)

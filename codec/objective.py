@@ -92,7 +92,7 @@ class Reconstruction(nn.Module):
 class Adversarial(nn.Module):
     """Second stage: the decoder alone learns against a discriminator; the tokens stay what they are.
 
-    Both judge the same pair of output and original, so one pass of the discriminator serves both.
+    The losses of both need the discriminator's judgement of the same output and original: it is made once.
     """
 
     def __init__(self, reconstruction: Reconstruction, discriminator: nn.Module, weights: dict[str, float]):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import AudioError, MynahError
+from .replacing import replace_text
 
 
 class Entry(NamedTuple):
@@ -76,9 +77,7 @@ def pack(
         part.unlink()
         raise MynahError(f"{out.name}: none of the {len(recordings)} recordings could be read")
     os.replace(part, out)
-    temporary = index.with_name(index.name + ".part")
-    temporary.write_text(json.dumps([list(e) for e in entries]))
-    os.replace(temporary, index)
+    replace_text(index, json.dumps([list(e) for e in entries]))
     return open_packed(out)
 
 

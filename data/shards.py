@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from .errors import MynahError
 from .replacing import replace_text
+from .views import part_of, recording_of, seen_durations
 
 SHARD_FRAMES = 1 << 18  # 87 minutes at 50 frames/s; 3 MB at 6 codebooks
 FORMAT = 1
@@ -90,7 +91,7 @@ class ShardWriter:
         info: whose codes.
 
     Attributes:
-        finished: ids of the recordings in the folder.
+        finished: ids of the recordings in the folder, and the split of each.
 
     Raises:
         ShardError: the folder holds other codes.
@@ -107,7 +108,7 @@ class ShardWriter:
             replace_text(folder / "tokens.json", json.dumps(dataclasses.asdict(info), indent=2) + "\n")
         (folder / ERRORS).unlink(missing_ok=True)
         labels = list(_read_labels(folder))
-        self.finished = {label.id for label in labels}
+        self.finished = {label.id: label.split for label in labels}
         self._number = len(_shards(folder))
         self._labels: list[Label] = []
         self._codes: list[NDArray[np.int16]] = []
@@ -135,7 +136,7 @@ class ShardWriter:
         self._labels.append(label._replace(frames=n_frames, shard=self._number, offset=self._frames))
         self._codes.append(codes.T.astype("<i2"))
         self._frames += n_frames
-        self.finished.add(label.id)
+        self.finished[label.id] = label.split
         if self._frames >= SHARD_FRAMES:
             self.flush()
 
@@ -170,7 +171,7 @@ class TokenCorpus:
     Attributes:
         info: whose codes.
         labels: of all recordings, in the order in which they were written.
-        alignments: by id, of those that are aligned.
+        alignments: by id, of those that are aligned, and of their views (`data.views`).
 
     Raises:
         ShardError: nothing there, a damaged file (named), or codes of another codec.
@@ -241,6 +242,11 @@ class TokenCorpus:
                 total = alignment.durations.sum()
                 raise ShardError(f"{where}: durations of {total} frames, {id_} has {frames[id_]}")
             found[id_] = alignment
+        for label in self.labels:
+            whole = found.get(recording_of(label.id))
+            if whole is not None and label.id not in found:
+                durations = seen_durations(whole.durations, part_of(label.id), label.frames)
+                found[label.id] = Alignment(whole.phonemes, durations)
         return found
 
 

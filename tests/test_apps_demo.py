@@ -194,7 +194,7 @@ def write_cut(path):
     path.write_bytes(path.read_bytes()[:-5])
 
 
-def write_other_weights(path):
+def write_other_identity(path):
     config = load("mynah-16k").config
     header = Header(config.name, "0" * 16, 16_000, 1, 6, config.frame_rate)
     with open(path, "wb") as file:
@@ -207,7 +207,7 @@ def write_other_weights(path):
         (write_text, "not a .mynah file"),
         (write_damaged, "salvage"),
         (write_cut, "cut short"),
-        (write_other_weights, "with identity 0000000000000000"),
+        (write_other_identity, "with identity 0000000000000000"),
         (lambda path: write_codes(path, frames=0), "holds no samples"),
         (lambda path: write_codes(path, channels=3), "3 channels, the demo takes 1 or 2"),
         (lambda path: write_codes(path, n_codebooks=5), "found 5 codebooks, this codec decodes 3, 6, 12"),

@@ -13,11 +13,10 @@ import pytest
 import torch
 
 from mynah.apps import tokenizing
-from mynah.apps.aligning import aligned_view
 from mynah.codec import Codec
 from mynah.codec.heads import PhoneHead
 from mynah.data import audio, shards
-from mynah.data.shards import Label, TokenCorpus
+from mynah.data.shards import TokenCorpus
 from mynah.data.text import SILENCE, phonemize
 from mynah.tts.align import align
 
@@ -95,35 +94,43 @@ def test_texts_are_aligned(mynah, data, tmp_path, tiny, tiny_folder, head_folder
 
 def test_views_begin_a_part_of_a_frame_later(mynah, data, tmp_path, tiny, tiny_folder, head_folder):
     out = tmp_path / "tokens"
-    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--align", "--head", head_folder)
-    assert mynah(*arguments, "--exclude", "noise").returncode == 0
-    result = mynah(*arguments, "--exclude", "noise", "--views", 4)
-    assert "3 of 6 recordings are there already" in result.stderr
-    assert "4 of 4 recordings with English text are aligned" in result.stderr
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--exclude", "noise")
+    assert mynah(*arguments, "--align", "--head", head_folder).returncode == 0
+    assert "3 of 4 recordings are there already" in mynah(*arguments, "--views", 2).stderr
+    assert "4 of 6 recordings are there already" in mynah(*arguments, "--views", 4).stderr
     corpus = TokenCorpus(out)
     labels = {label.id: label for label in corpus.labels}
-    views = ["own/a@1/4", "own/a@2/4", "own/a@3/4"]
+    views = {"own/a@1/4": 80, "own/a@1/2": 160, "own/a@3/4": 240}  # a frame has 320 samples
     assert set(labels) == {"own/a", "own/b", "own/c", *views}, "what is not trained on has one view"
     sound = audio.load(data / "own/a.wav")
-    first = corpus.alignments["own/a"]
-    for number, name in enumerate(views, 1):
-        begun = torch.from_numpy(sound.wav)[None, :, number * 80 :]  # a frame has 320 samples
-        expected = tiny.encode(begun, 16000, 1.5).codes[0]
+    for name, start in views.items():
+        expected = tiny.encode(torch.from_numpy(sound.wav)[None, :, start:], 16000, 1.5).codes[0]
         assert torch.equal(torch.from_numpy(corpus.codes(labels[name])), expected)
         assert labels[name][1:6] == labels["own/a"][1:6]
-        found = corpus.alignments[name]  # has as many frames as the codes, or it could not be read
-        assert found.phonemes == first.phonemes
-        lost = first.durations - found.durations
-        assert 0 <= lost.sum() == labels["own/a"].frames - labels[name].frames <= 1
+        assert corpus.alignments[name].phonemes == corpus.alignments["own/a"].phonemes
+        assert corpus.alignments[name].durations.sum() == labels[name].frames
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert mynah(*arguments, "--exclude", "noise", "--views", 4).returncode == 0
+    assert len(before["alignments.jsonl"].splitlines()) == 1, "duration models learn from recordings"
+    assert mynah(*arguments, "--views", 4, "--align", "--head", head_folder).returncode == 0
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_the_view_of_a_recording_loses_its_last_frames():
-    line = {"id": "a", "phonemes": ["h", "i", "~"], "durations": [4, 2, 1]}
-    label = Label("a@1/2", "own", "train", None, "en", "Hi", 5, 0, 0)
-    assert aligned_view(line, label) == line | {"id": "a@1/2", "durations": [4, 1, 0]}
+def test_what_was_held_out_gets_no_views(mynah, data, tmp_path, tiny_folder):
+    out, manifest = tmp_path / "tokens", data / "own" / "manifest.jsonl"
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--exclude", "noise")
+    assert mynah(*arguments).returncode == 0
+    manifest.write_text(manifest.read_text().replace('"val"', '"train"'))
+    assert mynah(*arguments, "--views", 2).returncode == 0
+    splits = {label.id: label.split for label in TokenCorpus(out).labels}
+    assert splits == {"own/a": "train", "own/a@1/2": "train", "own/b": "val", "own/c": "test"}
+
+
+def test_a_recording_named_like_a_view_is_refused(mynah, data, tmp_path, tiny_folder):
+    manifest = data / "own" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace('"id": "own/b"', '"id": "own/a@1/2"'))
+    result = mynah("tokenize", data, tmp_path / "tokens", "--codec", tiny_folder)
+    assert result.returncode == 2
+    assert "own/a@1/2 is kept for views" in result.stderr
 
 
 def test_what_does_not_say_its_text_is_not_aligned(

@@ -22,7 +22,7 @@ pytest.importorskip("accelerate")
 
 from mynah.apps import train_codec, train_parts
 from mynah.apps.train_options import TrainOptions
-from mynah.codec import Codec
+from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
 from mynah.codec.discriminator import MultiScaleDiscriminator
 from mynah.data.corpus import PackedCorpus, open_packed, pack
@@ -213,6 +213,16 @@ def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, corpus_path, t
     assert [json.loads(line)["step"] for line in logs[0]] == [json.loads(line)["step"] for line in logs[1]]
 
 
+def test_a_line_of_a_run_that_was_killed_before_its_first_state_is_taken_back(corpus, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "progress.jsonl").write_text('{"step": 4, "mel": 9}\n{"st')
+    run(corpus, out, dataclasses.replace(OPTIONS, steps=8, evaluate_every=4))
+    lines = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8]
+    assert lines[0]["mel"] != 9
+
+
 def test_the_adversarial_stage_keeps_the_tokens(corpus, uninterrupted, tmp_path, speech, monkeypatch):
     """Encoder and quantizer stay to the bit, the decoder changes, the critic's loss falls; it resumes to the
     bit."""
@@ -236,8 +246,10 @@ def test_the_adversarial_stage_keeps_the_tokens(corpus, uninterrupted, tmp_path,
         return MultiScaleDiscriminator((256,), 8)
 
     monkeypatch.setattr(train_codec, "MultiScaleDiscriminator", critic)
-    out = tmp_path / "out"
-    run(corpus, out, options, initial=uninterrupted)
+    out, first = tmp_path / "out", shutil.copytree(uninterrupted, tmp_path / "first")
+    Codec.from_pretrained(first).tables.save(first / checkpoint.TABLES)
+    run(corpus, out, options, initial=first)
+    assert Codec.from_pretrained(out).identity == Codec.from_pretrained(first).identity, "reads other files"
     before, after = (load_file(folder / "model.safetensors") for folder in (uninterrupted, out))
     changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
     assert changed == {"decoder"}

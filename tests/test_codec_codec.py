@@ -272,7 +272,7 @@ def test_the_hash_of_codes_is_that_of_encoder_and_quantizer(tiny_folder, tmp_pat
         changed = tensor.clone()
         changed.view(-1)[-1] += 0.5
         same = checkpoint.codes_hash(config, tensors | {name: changed}) == before
-        assert same == name.startswith("decoder."), name
+        assert same == (name.startswith("decoder.") or name == "quantizer.counts"), name
     for field, value in (("name", "b"), ("decoder_dim", 8), ("fine_layers", 0), ("decoder_layers", 9)):
         assert checkpoint.codes_hash(dataclasses.replace(config, **{field: value}), tensors) == before
     for field, value in (("n_fft", 320), ("bitrates", (3.0, 6.0)), ("encoder_layers", 9)):

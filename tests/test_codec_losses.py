@@ -7,8 +7,11 @@ from scipy.signal import butter, lfilter
 from scipy.stats import spearmanr
 
 from mynah.codec.balancer import Balancer
+from mynah.codec.config import CodecConfig
 from mynah.codec.discriminator import MultiScaleDiscriminator, discriminator_loss, generator_losses
 from mynah.codec.losses import SpectralLosses, mel_filters, rfft
+from mynah.codec.network import CodecNetwork
+from mynah.codec.objective import Adversarial, Reconstruction
 from mynah.codec.perceptual import PerceptualDisturbance
 
 
@@ -210,6 +213,40 @@ def test_discriminator_shapes_and_gradients():
         assert gradient.abs().sum() > 0
     _, equal = generator_losses(critic(real), critic(real))
     assert equal.item() == 0
+
+
+def test_one_judgement_serves_decoder_and_discriminator():
+    """The discriminator gets the gradients of a pass of its own; neither loss moves what the other trains."""
+    torch.manual_seed(0)
+    network = CodecNetwork(CodecConfig(latent_dim=8, encoder_dim=16, decoder_dim=16, fine_dim=16))
+    config = network.config
+    torch.nn.init.normal_(network.quantizer.codebooks)
+    network.quantizer.eval()
+    network.encoder.requires_grad_(False)
+    weights = {"mel": 1.0, "adversarial": 1.0, "features": 1.0}
+    torch.manual_seed(0)
+    critic = MultiScaleDiscriminator((256, 128), 4)
+    objective = Adversarial(Reconstruction({"mel": 1.0}, 0.0, config.sample_rate), critic, weights)
+    wav, rate = 0.1 * torch.randn(2, 20 * config.hop_length), torch.tensor([0, 1])
+    step, critic_loss = objective(network, config, wav, rate)
+    step.loss.backward()
+    assert all(p.grad is None for p in critic.parameters())
+    decoder = {k: p.grad.clone() for k, p in network.named_parameters() if p.grad is not None}
+    assert decoder
+    critic_loss.backward()
+    for k, p in network.named_parameters():
+        assert p.grad is None if k not in decoder else torch.equal(p.grad, decoder[k])
+    shared = [p.grad.clone() for p in critic.parameters()]
+
+    critic.zero_grad()
+    books = torch.tensor([config.codebooks_at(b) for b in config.bitrates])[rate]
+    with torch.no_grad():
+        output = network(wav, rate, books)[0][:, config.delay :]
+    alone = discriminator_loss(critic(wav[:, : -config.delay]), critic(output))
+    torch.testing.assert_close(alone, critic_loss)
+    alone.backward()
+    for p, gradient in zip(critic.parameters(), shared, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
 
 
 def test_discriminator_learns_to_tell_noise_from_tones():

@@ -21,7 +21,7 @@ from mynah.tts.duration_network import (
     limits_of,
     stand_ins_of,
 )
-from mynah.tts.durations import PAUSES, least, rounded
+from mynah.tts.durations import PAUSES, rounded, shortest
 
 CONFIG = DurationConfig(name="tiny-durations", speakers=("ann", "bob"), dim=16, layers=2, dropout=0.0)
 WORDS = "ð ə , k ˈæ t .".split()
@@ -43,7 +43,7 @@ def test_size():
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 60), st.integers(0, 1))).map(
+    st.lists(st.tuples(st.floats(0, 60), st.integers(0, 3))).map(
         lambda pairs: [(max(value, float(least)), least) for value, least in pairs]
     )
 )
@@ -65,9 +65,14 @@ def test_rounding_of_too_little(frames, rate):
 
 def test_short_words_are_not_swallowed():
     symbols = [symbol or BOUNDARY for symbol in "~ ˈʌ v  ð ə , k ˈæ t  ə .".split(" ")]
-    assert least(symbols) == [0, 3, 2, 0, 2, 3, 0, 1, 1, 1, 0, 3, 0]
-    assert least(symbols, 2.0) == [0, 2, 1, 0, 1, 2, 0, 1, 1, 1, 0, 2, 0]
-    assert least(symbols, 0.5) == [0, 6, 4, 0, 4, 6, 0, 1, 1, 1, 0, 6, 0]
+    assert shortest(symbols, 50) == [0, 3, 2, 0, 2, 3, 0, 1, 1, 1, 0, 3, 0]
+    assert shortest(symbols, 25) == [0, 2, 1, 0, 1, 2, 0, 1, 1, 1, 0, 2, 0]
+    assert shortest(symbols, 100) == [0, 6, 4, 0, 4, 6, 0, 1, 1, 1, 0, 6, 0]
+    model = make()
+    model.network.output.bias.data[:] = torch.tensor([-9.0, -9.0])  # as short as may be, no pauses
+    model.network.limits[:] = torch.tensor([1.0, 9.0])
+    assert model.predict(symbols) == tuple(shortest(symbols, 50)), "and nothing is taken from the next word"
+    assert model.predict(symbols, rate=2) == tuple(shortest(symbols, 25))
 
 
 def test_limits_are_percentiles():

@@ -16,10 +16,9 @@ SHIPPED = Path(__file__).parent / "weights"
 RATES = (0.25, 4.0)  # beyond, nothing is understood
 PACES = (0.7, 1.4)  # how far speakers differ; a prompt that says more than this is aligned badly
 PAUSES = frozenset({SILENCE, BOUNDARY, *PUNCTUATION})  # symbols that need not last
-SHORT = (
-    2  # sounds of a short word: "a", "of"; said weakly, they are aligned with too few frames, and learned so
-)
-SHORT_VOWEL, SHORT_CONSONANT = 3, 2  # frames that their sounds last at least
+# Words of one or two sounds ("a", "of") are said weakly: they are aligned too short, and learned so.
+SHORT_WORD = 2  # sounds
+SHORT_VOWEL, SHORT_CONSONANT = 0.06, 0.04  # seconds that their sounds last at least
 
 
 class Durations:
@@ -68,7 +67,7 @@ class Durations:
         return frames.masked_fill(silent, 0).tolist()
 
     def predict(self, phonemes: Sequence[str], speaker: str = "", rate: float = 1.0) -> tuple[int, ...]:
-        """Whole frames of each symbol: `least` at least of every sound, 0 and up of pauses.
+        """Whole frames of each symbol: `shortest` at least of every sound, 0 and up of pauses.
 
         Args:
             phonemes, speaker: as for `frames`.
@@ -79,8 +78,11 @@ class Durations:
         """
         if not RATES[0] <= rate <= RATES[1]:
             raise ValueError(f"rate={rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
-        frames = [n / rate for n in self.frames(phonemes, speaker)]
-        return rounded(frames, least(phonemes, rate))
+        least = shortest(phonemes, self.config.frame_rate / rate)
+        frames = [
+            max(n / rate, lowest) for n, lowest in zip(self.frames(phonemes, speaker), least, strict=True)
+        ]
+        return rounded(frames, least)
 
     def pace(self, phonemes: Sequence[str], durations: Sequence[int], speaker: str = "") -> float:
         """How many times as fast somebody speaks as the model would, by the sounds of an aligned recording;
@@ -93,14 +95,15 @@ class Durations:
         return min(max(sum(expected[i] for i in sounds) / real, PACES[0]), PACES[1])
 
 
-def least(phonemes: Sequence[str], rate: float = 1.0) -> list[int]:
+def shortest(phonemes: Sequence[str], frame_rate: float) -> list[int]:
     """Fewest frames of each symbol: none of a pause, one of a sound, more of a short word's sound."""
     found: list[int] = []
-    for pause, word in groupby(phonemes, PAUSES.__contains__):
-        sounds = list(word)
-        for sound in sounds:
-            frames = SHORT_VOWEL if sound in VOWEL_SOUNDS else SHORT_CONSONANT
-            found.append(0 if pause else max(1, round(frames / rate)) if len(sounds) <= SHORT else 1)
+    for pause, group in groupby(phonemes, PAUSES.__contains__):
+        word = list(group)
+        for sound in word:
+            seconds = SHORT_VOWEL if sound in VOWEL_SOUNDS else SHORT_CONSONANT
+            frames = math.floor(seconds * frame_rate + 0.5) if len(word) <= SHORT_WORD else 1
+            found.append(0 if pause else max(1, frames))
     return found
 
 

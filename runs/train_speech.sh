@@ -6,9 +6,16 @@ set -eu
 cd "$(dirname "$0")/.."
 data=$1 out=$2
 
+tokenize() {
+    mynah tokenize "$data" "$out/tokens" --exclude noise --exclude meetings --align --head "$out/phones-16k" "$@"
+}
+
 mynah train ctc runs/ctc-16k.json --data "$data" --out "$out/phones-16k"
-mynah tokenize "$data" "$out/tokens" --exclude noise --exclude meetings --align --head "$out/phones-16k"
+tokenize
+# Four views of the speech that is drawn most often.
+tokenize --views 4 --exclude coffee_intents --exclude commonvoice --exclude fsdd --exclude kerstin \
+    --exclude speechocean762 --exclude wake_words
 mynah train durations runs/durations-16k.json --data "$out/tokens/alignments.jsonl" --out "$out/mynah-durations"
 # All speech first, without text; then with phonemes, and voices by name.
-mynah train lm runs/lm-16k.json --data "$out/tokens" --out "$out/lm-speech"
+mynah train lm runs/lm-16k.json --data "$out/tokens" --out "$out/lm-speech" --set train.steps=1000 --set train.decay=0
 mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --out "$out/mynah-lm" --init "$out/lm-speech"

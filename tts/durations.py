@@ -18,7 +18,7 @@ PACES = (0.7, 1.4)  # how far speakers differ; a prompt that says more than this
 PAUSES = frozenset({SILENCE, BOUNDARY, *PUNCTUATION})  # symbols that need not last
 # Words of one or two sounds ("a", "of") are said weakly: they are aligned too short, and learned so.
 SHORT_WORD = 2  # sounds
-SHORT_VOWEL, SHORT_CONSONANT = 0.06, 0.04  # seconds that their sounds last at least
+SHORT_VOWEL, SHORT_CONSONANT = 0.08, 0.06  # seconds that their sounds last at least
 
 
 class Durations:

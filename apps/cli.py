@@ -287,6 +287,7 @@ train.command("lm")(guarded(train_options.lm))
 train.command("durations")(guarded(train_options.durations))
 train.command("ctc")(guarded(train_options.ctc))
 train.command("tables")(guarded(train_options.tables))
+train.command("average")(guarded(train_options.average))
 app.add_typer(train, name="train")
 
 

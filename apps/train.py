@@ -106,3 +106,14 @@ def tables(
 
     print(fit_from(codec, data, hours))
     return OK
+
+
+def average(
+    codecs: Annotated[list[Path], typer.Argument(metavar="CODEC CODEC ...", help="Names or folders.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the new codec.")],
+) -> int:
+    """Average the decoders of codecs that share encoder and quantizer, as after the second stage."""
+    from .average import average
+
+    average(codecs, out)
+    return OK

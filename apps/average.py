@@ -1,6 +1,6 @@
 """`mynah train average`: a codec with the mean of several codecs' weights.
 
-Codecs that were trained on from common weights can be averaged, and the mean is often better than each of them
+Codecs trained on from common weights can be averaged, and the mean is often better than each of them
 (model soups, Wortsman et al. 2022). Of a decoder trained without a discriminator, which keeps more of the
 waveform, and the same trained on against one, which sounds more natural, the mean has most of both.
 """

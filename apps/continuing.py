@@ -18,6 +18,7 @@ from .files import display_name, generated
 from .progress import Advance
 
 LEAST_PROMPT = 1.0  # seconds
+REPETITION_WINDOW = 10  # frames: a code of the first stream that comes twice in them is drawn anew
 CHUNK = 10  # frames that are decoded at a time, and leave
 SILENT = 1e-3  # a prompt whose loudest 20 ms stay below -60 dB holds no voice to go on in
 
@@ -55,6 +56,11 @@ def read_prompt(source: str, codec: Codec, n_codebooks: int, most_frames: int) -
     bitrate = codec.config.bitrates[codec.rate_index(n_codebooks)]
     codes = codec.encode(torch.from_numpy(wav)[None], rate, bitrate).codes[0]
     return codes[:, :n_frames]  # without the frame of silence that codes the end
+
+
+def sampling_at(temperature: float) -> Sampling:
+    """How continuation draws: without text, a model that repeats itself falls silent."""
+    return Sampling(temperature, repetition_window=REPETITION_WINDOW)
 
 
 def continued(
@@ -102,7 +108,7 @@ def spoken(
     """
     rate = speaker.config.frame_rate
     n_frames, least = max(1, round(seconds * rate)), round(at_least * rate)
-    new = continued(speaker, prompt, n_frames, least, Sampling(temperature), seed)
+    new = continued(speaker, prompt, n_frames, least, sampling_at(temperature), seed)
     for wav in decode_blocks(coder, chain([prompt.unsqueeze(0).numpy()], new), CHUNK):
         yield np.clip(wav, -1, 1)
 

@@ -16,7 +16,7 @@ from ..data.token_batches import Example
 from ..lm import LanguageModel, Sampling
 from ..lm.patterns import STREAMABLE
 from . import codecs
-from .continuing import check_models, continued
+from .continuing import check_models, continued, sampling_at
 from .evaluate_report import continuation_lines
 from .evaluate_run import Notes, about, write
 from .evaluate_scores import Tell, spread, usable
@@ -96,7 +96,7 @@ def evaluate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)
     ):
         codes.append(codes_of(recording, coder, reader.config.n_codebooks))
-        rows.append(scored(speaker, coder, codes[-1], Sampling(temperature), seed + number, with_dnsmos))
+        rows.append(scored(speaker, coder, codes[-1], sampling_at(temperature), seed + number, with_dnsmos))
     bits = bits_per_code(reader.network, [whole(one, reader.config.max_frames) for one in codes])
     report |= summary(rows, with_dnsmos)
     report["bits"] = [round(float(value), 4) for value in bits]

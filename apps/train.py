@@ -87,13 +87,16 @@ def ctc(
     data: Annotated[Path, typer.Option(metavar="DIR", help="English speech with its text.")],
     codec: arguments.Codec = "mynah-16k",
     out: Out = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A phone head to start from.", show_default=False)
+    ] = None,
     settings: Settings = None,
 ) -> int:
     """Train a phone head, or take up the run in --out. Ctrl-C saves it."""
     from .train_ctc_data import train_ctc
 
     out = Path("out") / recipe.stem if out is None else out
-    return OK if train_ctc(recipe, data, codec, out, settings or []) else INTERRUPTED
+    return OK if train_ctc(recipe, data, codec, out, init, settings or []) else INTERRUPTED
 
 
 def tables(

@@ -29,7 +29,7 @@ from ..codec.heads.phone_config import PhoneHeadConfig
 from ..codec.heads.phone_objective import phone_loss
 from ..data.corpus import PackedCorpus
 from ..data.edit_distance import error_rate
-from ..data.errors import MynahError
+from ..data.errors import CheckpointError, MynahError
 from ..data.utterances import Example, Utterance, Utterances, Words
 from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
 from .train_ctc_options import CtcOptions, read_ctc_recipe
@@ -52,6 +52,7 @@ def train(
     spoken: Spoken,
     validation: Spoken,
     out: Path,
+    initial: Path | None = None,
     stop_at: int | None = None,
     log: Callable[[str], None] = print,
     interrupted: Callable[[], bool] = lambda: False,
@@ -65,12 +66,13 @@ def train(
         spoken: what to train on.
         validation: what to measure phone error rates on.
         out: the run's folder; a run that it holds is taken up.
+        initial: a phone head's folder to start from, see `start_from`.
         stop_at: stop early after this step, resumably.
         log: where a line per evaluation goes.
         interrupted: asked after every step; where it says so in any process, the run is saved and stops.
 
     Raises:
-        MynahError: recipe and `out` do not fit together; a loss that is no longer finite.
+        MynahError: recipe, `initial` and `out` do not fit together; a loss that is no longer finite.
     """
     accelerator = Accelerator(
         mixed_precision="bf16" if options.bf16 else "no",
@@ -81,6 +83,10 @@ def train(
     torch.manual_seed(options.seed)
     codec.network.to(device)
     network = PhoneNetwork(config)
+    if initial is not None:
+        missing = start_from(network, config, initial)
+        if main and missing:
+            log(f"not in {initial}, begun anew: {', '.join(missing)}")
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
@@ -189,6 +195,29 @@ def train(
             break
     leave(accelerator)
     return step
+
+
+def start_from(network: PhoneNetwork, config: PhoneHeadConfig, folder: Path) -> list[str]:
+    """Load the weights of another head, branch by branch; returns the branches that it has in other sizes.
+
+    Raises:
+        CheckpointError: not a phone head, or one of another codec or other symbols.
+    """
+    loaded, tensors = checkpoint.load_as(PhoneHeadConfig, folder)
+    for name in ("codec_hash", "symbols"):
+        if getattr(loaded, name) != getattr(config, name):
+            raise CheckpointError(f"{folder}: its {name} differs from the recipe's")
+    missing = []
+    for name, branch in network.named_children():
+        wanted = branch.state_dict()
+        found = {k: tensors.get(f"{name}.{k}") for k in wanted}
+        if all(t is not None and t.shape == wanted[k].shape for k, t in found.items()):
+            branch.load_state_dict(found)
+        else:
+            missing.append(name)
+    if "frames" not in missing:
+        network.log_prior.copy_(tensors["log_prior"])
+    return missing
 
 
 def averaged(config: PhoneHeadConfig, average: Average, codec: Codec) -> PhoneHead:

@@ -27,6 +27,7 @@ def train_ctc(
     data: Path,
     codec_name: str,
     out: Path,
+    initial: Path | None = None,
     overrides: Sequence[str] = (),
     log: Callable[[str], None] = print,
 ) -> bool:
@@ -38,6 +39,7 @@ def train_ctc(
         data: a folder that `read_manifest` reads; recordings without English text are left out.
         codec_name: name or folder of the codec whose features the head reads.
         out: the run's folder; a run that it holds is taken up.
+        initial: a phone head's folder to start from.
         overrides: `train.name=value` or `head.name=value`.
         log: where lines for the user go; called in the first process only.
 
@@ -75,7 +77,7 @@ def train_ctc(
     options = replace(options, corpus_weights=weights)
     with Interrupt() as ctrl_c:
         step = train(
-            config, options, codec, spoken, validation, out, log=say, interrupted=lambda: ctrl_c.seen
+            config, options, codec, spoken, validation, out, initial, log=say, interrupted=lambda: ctrl_c.seen
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")

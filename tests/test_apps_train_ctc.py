@@ -16,7 +16,7 @@ from mynah.codec.heads import PhoneHead, PhoneHeadConfig
 from mynah.codec.heads.phone_objective import Loss
 from mynah.data import audio
 from mynah.data.corpus import Entry, PackedCorpus
-from mynah.data.errors import MynahError
+from mynah.data.errors import CheckpointError, MynahError
 from mynah.data.utterances import Utterance
 
 CONFIG = PhoneHeadConfig(name="small", dim=16, blocks=1, kernel=3, dropout=0.2)
@@ -155,3 +155,21 @@ def test_without_text_there_is_nothing_to_learn(train_ctc, data):
     result = train_ctc({})
     assert result.returncode == 2
     assert "no recordings with English text" in result.stderr
+
+
+def test_a_run_starts_from_the_branches_that_fit(tiny, spoken, tmp_path):
+    """Recognition goes on from an earlier head; the other branch, of another size, begins anew."""
+    run(tiny, spoken, tmp_path / "first")
+    other = dataclasses.replace(CONFIG, frame_depths=1)
+    still = dataclasses.replace(OPTIONS, steps=1, lr=0.0)
+    run(tiny, spoken, tmp_path / "second", other, still, initial=tmp_path / "first")
+    before, after = (PhoneHead.from_pretrained(tiny, tmp_path / n).network for n in ("first", "second"))
+    same = {k: torch.equal(v, after.ctc.state_dict()[k]) for k, v in before.ctc.state_dict().items()}
+    assert all(same.values())
+    assert not torch.equal(before.frames.output.weight, after.frames.output.weight)
+    run(tiny, spoken, tmp_path / "third", CONFIG, still, initial=tmp_path / "first")
+    third = PhoneHead.from_pretrained(tiny, tmp_path / "third").network
+    assert torch.equal(before.frames.output.weight, third.frames.output.weight)
+    fewer = dataclasses.replace(CONFIG, symbols=CONFIG.symbols[:-1])
+    with pytest.raises(CheckpointError, match="its symbols differs"):
+        run(tiny, spoken, tmp_path / "fourth", fewer, still, initial=tmp_path / "first")

@@ -149,7 +149,7 @@ def test_one_batch_is_learned_and_recognised(tiny):
     torch.manual_seed(0)
     network = PhoneNetwork(dataclasses.replace(SMALL, codec_hash=tiny.codes_hash))
     batch = tones(np.random.default_rng(0), 6, n_phones=3, n_words=1)
-    learn(network, tiny, [batch], 200, 1e-2)
+    learn(network, tiny, [batch], 300, 1e-2)
     head = PhoneHead(tiny, network)
     said = [tuple(head.config.symbols[phone] for word in item for phone in word) for item in batch.words]
     assert head.recognise(batch.wav, (batch.lengths * 320).tolist()) == said

@@ -1,8 +1,9 @@
 """Forced alignment: when each word and phoneme of a known text is spoken in a recording.
 
 The best way (Viterbi, exact) through the phone head's scores of frames, in which the phones of a word follow
-each other without gap and silence may stand around words. CTC's own alignment is not used: its peaks tell the
-order of the phones, not where they begin and end (`benchmarks/alignment.py` measures both)."""
+each other without gap and silence may stand around words. CTC's peaks pull each phone to where it is heard
+for sure, but do not tell where it begins and ends, nor what is silent (`benchmarks/alignment.py` measures
+both)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from ..codec.heads.paths import best_path, stack, word_chain
 from ..data.errors import AudioError
 from ..data.text import BOUNDARY, SILENCE, Phonemes
 
+HINTS = 3.0  # weight of CTC's peaks beside the frames
 DOUBTFUL = -2.0  # below this score a recording says something else
 MAX_CELLS = 500_000_000  # frames times states that are kept, a byte each: about ten minutes of speech
 
@@ -137,11 +139,12 @@ def align_batch(
                 "cut them into pieces of a few minutes"
             )
         chains.append(chain)
-    scores = head.scores(wav, samples).frames
-    best = best_path(scores, torch.tensor(frames, device=scores.device), stack(chains, scores.device))
+    scores = head.scores(wav, samples)
+    device = scores.frames.device
+    best = best_path(scores.hinted(HINTS), torch.tensor(frames, device=device), stack(chains, device))
     found = []
     for item, (said, chain, n) in enumerate(zip(phonemes, chains, frames, strict=True)):
-        states, own = best.states[item, :n], scores[item, :n].cpu()
+        states, own = best.states[item, :n], scores.frames[item, :n].cpu()
         symbols = torch.tensor(chain.symbols)[states]
         lost = (own.gather(1, symbols[:, None])[:, 0] - own.max(1).values)[symbols > 0]
         found.append(_segments(said, torch.bincount(states, minlength=len(chain.symbols)).tolist(), lost))

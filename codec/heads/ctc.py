@@ -2,9 +2,9 @@
 
 Two outputs, each with a branch of its own. *CTC* (Graves et al. 2006) recognises: its branch sees far, and
 its scores are sharp peaks in a sea of blanks, right in order but not in time. *Frames* aligns: every frame is
-a phone or silence, with no blank to hide behind. Its branch sees little, so that a boundary can only lie
-where it is heard, and the symbols' frequencies are divided out of its probabilities, or silence would swallow
-the phones (Zeyer et al. 2021)."""
+a phone or silence, with no blank to hide behind. Its branch sees little, the shallowest features of a few
+frames: what remembers a phone can call the silence after it by its name (docs/log.md). The symbols'
+frequencies are divided out of its probabilities, or silence would swallow the phones (Zeyer et al. 2021)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +25,7 @@ from .taps import DepthMix
 
 SHIPPED = Path(__file__).parent / "weights"
 PRIOR_MOMENTUM = 0.1
+HINT = 4.0  # nats
 
 
 class Scores(NamedTuple):
@@ -34,13 +35,21 @@ class Scores(NamedTuple):
     ctc: Tensor
     frames: Tensor
 
+    def hinted(self, weight: float) -> Tensor:
+        """Scores to align with, [B, N, V]: those of `frames`, and `weight` times what the peaks of CTC say: 0
+        for a phone that is heard for sure, down to -`HINT` for all that is not. Silence and blank are
+        different things: silence gets no hint."""
+        hints = self.ctc.clamp_min(-HINT)
+        hints[..., GAP] = -HINT
+        return self.frames + weight * hints
+
 
 class Block(nn.Module):
     """ConvNeXt block (as the codec's) that sees both sides."""
 
-    def __init__(self, c: PhoneHeadConfig, layer_scale: float):
+    def __init__(self, c: PhoneHeadConfig, kernel: int, layer_scale: float):
         super().__init__()
-        self.depthwise = nn.Conv1d(c.dim, c.dim, c.kernel, padding=c.kernel // 2, groups=c.dim)
+        self.depthwise = nn.Conv1d(c.dim, c.dim, kernel, padding=kernel // 2, groups=c.dim)
         self.norm = nn.LayerNorm(c.dim)
         self.expand = nn.Linear(c.dim, c.expansion * c.dim)
         self.project = nn.Linear(c.expansion * c.dim, c.dim)
@@ -55,18 +64,19 @@ class Block(nn.Module):
 
 
 class Branch(nn.Module):
-    """`Depths.hidden` [L, B, D, N] -> log-probabilities of the symbols [B, N, V]."""
+    """The first depths of `Depths.hidden` [L, B, D, N] -> log-probabilities of the symbols [B, N, V]."""
 
-    def __init__(self, c: PhoneHeadConfig, blocks: int):
+    def __init__(self, c: PhoneHeadConfig, depths: int, blocks: int, kernel: int):
         super().__init__()
-        self.mix = DepthMix(c.layers, c.feature_dim)
+        self.depths = depths
+        self.mix = DepthMix(depths, c.feature_dim)
         self.input = nn.Linear(c.feature_dim, c.dim)
-        self.blocks = nn.ModuleList(Block(c, 1 / blocks) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(c, kernel, 1 / blocks) for _ in range(blocks))
         self.norm = nn.LayerNorm(c.dim)
         self.output = nn.Linear(c.dim, len(c.symbols))
 
     def forward(self, hidden: Tensor, inside: Tensor) -> Tensor:
-        x = self.input(self.mix(hidden))
+        x = self.input(self.mix(hidden[: self.depths]))
         for block in self.blocks:
             x = block(x, inside)
         with torch.autocast(x.device.type, enabled=False):
@@ -81,8 +91,8 @@ class PhoneNetwork(nn.Module):
     def __init__(self, config: PhoneHeadConfig):
         super().__init__()
         self.config = config
-        self.ctc = Branch(config, config.blocks)
-        self.frames = Branch(config, config.frame_blocks)
+        self.ctc = Branch(config, config.layers, config.blocks, config.kernel)
+        self.frames = Branch(config, config.frame_depths, config.frame_blocks, config.frame_kernel)
         uniform = torch.full((len(config.symbols),), 1 / len(config.symbols))
         self.register_buffer("log_prior", uniform.log())
 

@@ -30,8 +30,10 @@ class PhoneHeadConfig(StoredConfig):
             mean nothing to it.
         layers, feature_dim: depths of the encoder and their width (its blocks + 2, and its channels).
         symbols: what it tells apart: `SILENCE`, which in CTC is the blank, and the phones.
-        dim, kernel, expansion: width, frames seen by a convolution, and inner width of its networks.
-        blocks, frame_blocks: depth of the network for recognition, and of the one for alignment.
+        dim, expansion: width and inner width of its networks.
+        blocks, kernel: of the network for recognition: how many, and the frames that each convolution sees.
+        frame_depths, frame_blocks, frame_kernel: of the network for alignment, which reads only so many of
+            the first depths: deeper ones, and wider convolutions, remember what is over.
         dropout: probability in every residual branch, while training.
     """
 
@@ -45,8 +47,10 @@ class PhoneHeadConfig(StoredConfig):
     symbols: tuple[str, ...] = (SILENCE, *PHONES)
     dim: int = 256
     blocks: int = 6
-    frame_blocks: int = 2
     kernel: int = 9
+    frame_depths: int = 2
+    frame_blocks: int = 1
+    frame_kernel: int = 3
     expansion: int = 3
     dropout: float = 0.1
 
@@ -61,8 +65,11 @@ class PhoneHeadConfig(StoredConfig):
             if not isinstance(value, str) or not (value or field == "codec_hash"):
                 raise CheckpointError(f"{field}={value!r}: a text is expected")
         self.check_whole_numbers()
-        if not self.kernel % 2:
-            raise CheckpointError(f"kernel={self.kernel}: an odd number is expected")
+        for field in ("kernel", "frame_kernel"):
+            if not getattr(self, field) % 2:
+                raise CheckpointError(f"{field}={getattr(self, field)}: an odd number is expected")
+        if self.frame_depths > self.layers:
+            raise CheckpointError(f"frame_depths={self.frame_depths}: there are {self.layers} layers")
         value = self.dropout
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
             raise CheckpointError(f"dropout={value!r}: a number from 0 and below 1 is expected")

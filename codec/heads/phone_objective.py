@@ -18,7 +18,6 @@ from .paths import GAP, all_paths, ctc_chain, stack, word_chain
 from .taps import mask_features
 
 TIME_SHARE, CHANNEL_SHARE = 0.08, 0.2
-HINT = 4.0  # nats
 
 
 class Loss(NamedTuple):
@@ -57,7 +56,7 @@ def phone_loss(
     if aligner is not None:
         with torch.no_grad():
             heard = aligner(hidden, lengths)
-        known = heard.frames + hints(heard.ctc)
+        known = heard.hinted(1.0)
     expected = all_paths(known, lengths, stack([word_chain(item) for item in words], hidden.device)).occupancy
     frames = -(expected * counted[:, None, None] * scores.frames).sum()
     ctc = F.ctc_loss(
@@ -71,11 +70,3 @@ def phone_loss(
     )
     loss = (ctc + frames) / total
     return Loss(loss, {"ctc": float(ctc.detach() / total), "frames": float(frames.detach() / total)})
-
-
-def hints(ctc: Tensor) -> Tensor:
-    """What the peaks of CTC say about frames [B, N, V]: 0 for a phone that is heard for sure, down to
-    -`HINT` for all that is not. Silence and blank are different things: silence gets no hint."""
-    heard = ctc.clamp_min(-HINT)
-    heard[..., GAP] = -HINT
-    return heard

@@ -2,10 +2,10 @@
 
 The recording is aligned with the text, and with the text without one of its words, or with one of them twice,
 for each word. A word is *skipped* where the recording is likelier without it, *repeated* where it is likelier
-with it twice: likelier by both outputs of the phone head, by CTC, summed over all ways, and by the frames on
-the best way, in which the phones of a word follow each other (`codec.heads.paths`). One output alone is often
-wrong about words that are said weakly. Of several such changes the one that gains most is made, and the
-others are tried again, so that a word is not taken for lacking because the one beside it is.
+with it twice: likelier by CTC, summed over all ways, and on the best way of the forced alignment, in which
+the phones of a word follow each other (`tts.align`). One of them alone is often wrong about words that are
+said weakly. Of several such changes the one that gains most is made, and the others are tried again, so that
+a word is not taken for lacking because the one beside it is.
 
 Phones that are wrong are no skipped word: without it, nothing would account for what is said in its place. A
 word that the text itself repeats is repeated where it is said once more than it stands there; of a phrase
@@ -26,6 +26,7 @@ from ..codec.heads import PhoneHead
 from ..codec.heads.ctc import Scores
 from ..codec.heads.paths import GAP, best_path, stack, word_chain
 from ..data.text import Phonemes
+from .align import HINTS
 
 SKIPPED, REPEATED = CHANGES = ("skipped", "repeated")
 AT_ONCE = 32  # alignments: a minute of speech with 60 words takes 100 MB
@@ -89,9 +90,10 @@ def _changed(order: Sequence[int], number: int, change: str) -> list[int]:
 
 
 def likelihoods(scores: Scores, texts: Sequence[Words]) -> Tensor:
-    """Log-likelihoods of texts [n, 2], by CTC and by frames; -inf where a recording is too short for one."""
+    """Log-likelihoods of texts [n, 2], by CTC and by forced alignment; -inf where there is no way."""
     parts = [texts[first : first + AT_ONCE] for first in range(0, len(texts), AT_ONCE)]
-    return torch.cat([torch.stack([_by_ctc(scores.ctc, p), _by_frames(scores.frames, p)], 1) for p in parts])
+    aligned = scores.hinted(HINTS)
+    return torch.cat([torch.stack([_by_ctc(scores.ctc, p), _by_alignment(aligned, p)], 1) for p in parts])
 
 
 def _by_ctc(scores: Tensor, texts: Sequence[Words]) -> Tensor:
@@ -108,7 +110,7 @@ def _by_ctc(scores: Tensor, texts: Sequence[Words]) -> Tensor:
     return -loss.cpu()
 
 
-def _by_frames(scores: Tensor, texts: Sequence[Words]) -> Tensor:
+def _by_alignment(scores: Tensor, texts: Sequence[Words]) -> Tensor:
     found = torch.full((len(texts),), float(scores[0, :, GAP].sum()))  # of a text without words: silence
     some = [i for i, words in enumerate(texts) if words]
     if some:

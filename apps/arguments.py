@@ -17,3 +17,4 @@ CodecOfModel = Annotated[
 LanguageModel = Annotated[str, typer.Option(help="Name or folder of the language model.")]
 Durations = Annotated[str, typer.Option(help="Name or folder of the duration model.")]
 Head = Annotated[str, typer.Option(help="Name or folder of the codec's phone head.")]
+SpeakerHead = Annotated[str, typer.Option(help="Name or folder of the codec's speaker head.")]

@@ -92,6 +92,7 @@ def tts(
     durations: arguments.Durations = "mynah-durations",
     codec: arguments.CodecOfModel = None,
     head: arguments.Head = "phones-16k",
+    speaker_head: arguments.SpeakerHead = "speakers-16k",
     out: Out = None,
     force: arguments.Force = False,
 ) -> int:
@@ -113,6 +114,7 @@ def tts(
         durations=durations,
         codec=codec,
         head=head,
+        speaker_head=speaker_head,
         seed=seed,
         guidance=guidance,
         sampling=sampling,
@@ -138,6 +140,7 @@ def continuation(
     temperature: Annotated[float, typer.Option(help="As for mynah continue.")] = 1.0,
     model: arguments.LanguageModel = "mynah-lm",
     codec: arguments.CodecOfModel = None,
+    speaker_head: arguments.SpeakerHead = "speakers-16k",
     out: Out = None,
     force: arguments.Force = False,
 ) -> int:
@@ -154,6 +157,7 @@ def continuation(
         data,
         model=model,
         codec=codec,
+        speaker_head=speaker_head,
         split=split,
         groups=_names(groups),
         seed=seed,

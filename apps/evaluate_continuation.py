@@ -5,18 +5,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ..codec import Codec
+from ..codec.heads import SpeakerHead
 from ..data import metrics
 from ..data.errors import MynahError
 from ..data.manifest import Recording, read_manifest
 from ..data.token_batches import Example
 from ..lm import LanguageModel, Sampling
 from ..lm.patterns import STREAMABLE
-from . import codecs
+from . import codecs, evaluate_likeness
 from .continuing import check_models, continued, sampling_at
+from .evaluate_likeness import HEAD, ToPrompts, to_prompts
 from .evaluate_report import continuation_lines
 from .evaluate_run import Notes, about, write
 from .evaluate_scores import Tell, spread, usable
@@ -24,6 +27,7 @@ from .evaluate_sets import choose, clip_sets
 from .lm_scores import beside, bits_per_code
 from .recordings import read_mono
 from .say import MODEL
+from .speakers import embed_all
 
 PROMPT_SECONDS, SECONDS = 3.0, 7.0
 LEAST = 2.0  # seconds before the model may end the speech, as mynah continue has it
@@ -32,13 +36,15 @@ GROUPS = ("librispeech",)
 
 class Scored(NamedTuple):
     """One prompt: seconds that the model added; silence ratio and DNSMOS of it, and of what was really
-    said."""
+    said. `voices`: of the prompt, of what was really said and of what the model added, unit vectors [3, E];
+    None without a speaker head."""
 
     seconds: float
     silence: float
     dnsmos: float
     spoken_silence: float
     spoken_dnsmos: float
+    voices: NDArray[np.float32] | None = None
 
 
 def evaluate(
@@ -46,6 +52,7 @@ def evaluate(
     *,
     model: str = MODEL,
     codec: str | None = None,
+    speaker_head: str = HEAD,
     split: str = "test",
     groups: Sequence[str] = GROUPS,
     seed: int = 0,
@@ -59,12 +66,15 @@ def evaluate(
     Returns what is written to `out`.
 
     What the model adds is scored beside what was really said there, both through the codec: DNSMOS, and the
-    share of silence beside the loud parts of the prompt. Bits are those of all codes of these 10 s, coded in
-    full precision without being told who speaks or what is said; the model speaks as in `mynah continue`.
+    share of silence beside the loud parts of the prompt, and likeness: the cosine of these 7 s to the 3 s of
+    the prompt, as our own speaker head hears voices, beside that to the prompts of the other speakers. Bits
+    are those of all codes of these 10 s, coded in full precision without being told who speaks or what is
+    said; the model speaks as in `mynah continue`.
 
     Args:
         data: a folder that `read_manifest` understands; recordings of less than 10 s are left out.
-        model, codec: names or folders; None for the codec that the model names.
+        model, codec, speaker_head: names or folders; None for the codec that the model names. Where the
+            default speaker head is not there, likeness is left out.
         split: "train", "val" or "test".
         groups: sets or corpora to take prompts from; all where there are none.
         seed: prompt number i goes on with `seed + i`.
@@ -87,6 +97,8 @@ def evaluate(
     note = Notes(tell)
     report = about(coder, data=data, split=split, groups=list(groups), seed=seed, temperature=temperature)
     report |= {"model": reader.config.name, "notes": note.lines, "complete": False}
+    voices = evaluate_likeness.speaker_head(coder, speaker_head, note)
+    report |= {"speaker_head": voices.config.name if voices else None}
     write(report, out)  # what cannot be written shall fail now
 
     with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
@@ -96,7 +108,8 @@ def evaluate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)
     ):
         codes.append(codes_of(recording, coder, reader.config.n_codebooks))
-        rows.append(scored(speaker, coder, codes[-1], sampling_at(temperature), seed + number, with_dnsmos))
+        sampling = sampling_at(temperature)
+        rows.append(scored(speaker, coder, codes[-1], sampling, seed + number, with_dnsmos, voices))
     bits = bits_per_code(reader.network, [whole(one, reader.config.max_frames) for one in codes])
     report |= summary(rows, with_dnsmos)
     report["bits"] = [round(float(value), 4) for value in bits]
@@ -132,7 +145,13 @@ def codes_of(recording: Recording, codec: Codec, n_codebooks: int) -> Tensor:
 
 
 def scored(
-    model: LanguageModel, codec: Codec, codes: Tensor, sampling: Sampling, seed: int, with_dnsmos: bool
+    model: LanguageModel,
+    codec: Codec,
+    codes: Tensor,
+    sampling: Sampling,
+    seed: int,
+    with_dnsmos: bool,
+    voices: SpeakerHead | None,
 ) -> Scored:
     """Let the model go on from the beginning of `codes` [K, N], and score what it says."""
     rate = model.config.frame_rate
@@ -146,7 +165,11 @@ def scored(
         metrics.dnsmos(np.clip(wav[pair.begin :], -1, 1)).ovrl if with_dnsmos else float("nan")
         for wav in (pair.spoken, pair.continued)
     )
-    return Scored(new.shape[1] / rate, silence, dnsmos, spoken_silence, spoken_dnsmos)
+    heard = None
+    if voices is not None:
+        parts = [pair.spoken[: pair.begin], pair.spoken[pair.begin :], pair.continued[pair.begin :]]
+        heard = embed_all(voices, parts)
+    return Scored(new.shape[1] / rate, silence, dnsmos, spoken_silence, spoken_dnsmos, heard)
 
 
 def whole(codes: Tensor, most_frames: int) -> Example:
@@ -157,19 +180,27 @@ def whole(codes: Tensor, most_frames: int) -> Example:
 def summary(rows: Sequence[Scored], with_dnsmos: bool) -> dict[str, Any]:
     """The entries of the report about the sound."""
 
-    def entry(seconds: Sequence[float], silence: Sequence[float], dnsmos: Sequence[float]) -> dict[str, Any]:
+    def entry(
+        seconds: Sequence[float], silence: Sequence[float], dnsmos: Sequence[float], alike: ToPrompts | None
+    ) -> dict[str, Any]:
         return {
             "seconds": round(sum(seconds) / len(seconds), 4),
             "silence": spread(silence),
             "dnsmos_ovrl": spread(dnsmos) if with_dnsmos else None,
+            "likeness": spread(alike.own) if alike else None,
+            "likeness_to_others": spread(alike.others) if alike else None,
         }
 
-    added, silence, dnsmos, spoken_silence, spoken_dnsmos = zip(*rows, strict=True)
+    added, silence, dnsmos, spoken_silence, spoken_dnsmos, heard = zip(*rows, strict=True)
+    alike = spoken_alike = None
+    if heard[0] is not None:
+        of_prompts, of_spoken, of_continued = np.stack(heard, axis=1)
+        alike, spoken_alike = to_prompts(of_continued, of_prompts), to_prompts(of_spoken, of_prompts)
     return {
         "prompts": len(rows),
         "prompt_seconds": PROMPT_SECONDS,
         "seconds": SECONDS,
         "ended": sum(seconds < SECONDS for seconds in added),
-        "continued": entry(added, silence, dnsmos),
-        "spoken": entry([SECONDS] * len(rows), spoken_silence, spoken_dnsmos),
+        "continued": entry(added, silence, dnsmos, alike),
+        "spoken": entry([SECONDS] * len(rows), spoken_silence, spoken_dnsmos, spoken_alike),
     }

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 _HEAD = ("kbit/s", "payload", "PESQ-WB", "ESTOI", "SI-SDR", "mel", "DNSMOS", "kept %", "enc x", "dec x")
-_SPOKEN = ("utterances", "PER %", "words", "skipped", "repeated", "ms/phone", "WER %", "DNSMOS")
-_CONTINUED = ("seconds", "silence %", "DNSMOS")
+_SPOKEN = ("utterances", "PER %", "words", "skipped", "repeated", "ms/phone", "WER %", "DNSMOS", "likeness")
+_CONTINUED = ("seconds", "silence %", "DNSMOS", "likeness", "to others")
 _SCORES = (("pesq_wb", 2), ("estoi", 3), ("si_sdr", 2), ("mel_distance", 3), ("dnsmos_ovrl", 2))
 
 
@@ -47,12 +47,13 @@ def voice_lines(name: str, entry: dict[str, Any], kbps: float) -> Iterator[str]:
     width, widths = max(map(len, rows)), [max(len(head), 6) for head in _SPOKEN]
     yield _row("", width, _SPOKEN, widths)
     for title, summary in rows.items():
-        scores = summary["dnsmos_ovrl"] or {"mean": None}
+        scores, alike = (summary[key] or {"mean": None} for key in ("dnsmos_ovrl", "likeness"))
         cells = [str(summary["utterances"]), _number(100 * summary["phone_error_rate"], 1)]
         cells += [str(summary[key]) for key in ("words", "skipped", "repeated")]
         wrong = summary["word_error_rate"]
         cells += [_number(1000 * summary["seconds_per_phone"], 1)]
         cells += [_number(wrong if wrong is None else 100 * wrong, 1), _number(scores["mean"], 2)]
+        cells += [_number(alike["mean"], 2)]
         yield _row(title, width, cells, widths)
     if "real" in entry:
         ratios = entry["ratios"]
@@ -82,9 +83,11 @@ def continuation_lines(report: dict[str, Any]) -> Iterator[str]:
     yield _row("", 9, _CONTINUED, widths)
     for key, title in titles.items():
         summary = report[key]
-        silence, scores = summary["silence"]["mean"], summary["dnsmos_ovrl"] or {"mean": None}
+        silence = summary["silence"]["mean"]
         cells = [_number(summary["seconds"], 2), _number(silence if silence is None else 100 * silence, 1)]
-        yield _row(title, 9, [*cells, _number(scores["mean"], 2)], widths)
+        for name in ("dnsmos_ovrl", "likeness", "likeness_to_others"):
+            cells.append(_number((summary[name] or {"mean": None})["mean"], 2))
+        yield _row(title, 9, cells, widths)
     each = ", ".join(f"{bits:.2f}" for bits in report["bits"])
     yield f"bits per frame: {report['bits_per_frame']:.2f} ({each}), {report['kbps']:.2f} kbit/s"
 

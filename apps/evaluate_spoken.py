@@ -1,4 +1,4 @@
-"""Speech of known text, measured: phone errors, words skipped and said again, DNSMOS, pace."""
+"""Speech of known text, measured: phone errors, words skipped and said again, DNSMOS, pace, whose voice."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..codec.heads import PhoneHead
+from ..codec.heads import PhoneHead, SpeakerHead
 from ..codec.heads.phone_config import without_stress
 from ..data import metrics
 from ..data.edit_distance import edits
@@ -29,6 +29,9 @@ class Utterance(NamedTuple):
         dnsmos: overall; NaN where it is not measured or not defined.
         spelled, misheard: words as `evaluate_words` counts them, and fewest edits from these to those that
             its recogniser heard; None where it is not there.
+        voice: what the speaker head hears, a unit vector [E]; None where it is not there.
+        likeness: of the voice to that of real recordings, `evaluate_likeness.to_voice`; None where it is not
+            measured.
     """
 
     id: str
@@ -42,11 +45,17 @@ class Utterance(NamedTuple):
     dnsmos: float
     spelled: int | None = None
     misheard: int | None = None
+    voice: NDArray[np.float32] | None = None
+    likeness: float | None = None
 
     def entry(self) -> dict[str, Any]:
         """As it stands in the report."""
-        dnsmos = round(self.dnsmos, 4) if np.isfinite(self.dnsmos) else None
-        return self._asdict() | {"seconds": round(self.seconds, 3), "dnsmos": dnsmos}
+        entry = self._asdict() | {"seconds": round(self.seconds, 3)}
+        del entry["voice"]
+        for name in ("dnsmos", "likeness"):
+            value = entry[name]
+            entry[name] = round(value, 4) if value is not None and np.isfinite(value) else None
+        return entry
 
 
 class Judge:
@@ -56,10 +65,17 @@ class Judge:
         head: hears the phones.
         dnsmos: whether DNSMOS, which takes longer than all else, is measured as well.
         words: hears words; None for no judge of them.
+        speakers: hears whose voice it is; None for no judge of that.
     """
 
-    def __init__(self, head: PhoneHead, dnsmos: bool, words: WordRecogniser | None = None):
-        self.head, self.dnsmos, self.words = head, dnsmos, words
+    def __init__(
+        self,
+        head: PhoneHead,
+        dnsmos: bool,
+        words: WordRecogniser | None = None,
+        speakers: SpeakerHead | None = None,
+    ):
+        self.head, self.dnsmos, self.words, self.speakers = head, dnsmos, words, speakers
 
     def __call__(self, id_: str, set_: str, said: Phonemes, wav: NDArray[np.float32]) -> Utterance:
         """Measure the sound [T] of a text, at the rate of the head's codec."""
@@ -79,12 +95,14 @@ class Judge:
             metrics.dnsmos(wav).ovrl if self.dnsmos else float("nan"),
             len(spelled(said)) if self.words else None,
             edits(spelled(said), self.words(wav)).total if self.words else None,
+            self.speakers.embed(wav[None, None])[0].cpu().numpy() if self.speakers else None,
         )
 
     def summary(self, utterances: Sequence[Utterance]) -> dict[str, Any]:
-        """Rates over all phones and seconds together, counts of words, and the spread of DNSMOS."""
+        """Rates over all phones and seconds together, counts of words, the spread of DNSMOS and likeness."""
         phones = sum(u.phones for u in utterances)
         seconds = sum(u.seconds for u in utterances)
+        likeness = [u.likeness for u in utterances if u.likeness is not None]
         return {
             "utterances": len(utterances),
             "seconds": round(seconds, 2),
@@ -96,6 +114,7 @@ class Judge:
             "seconds_per_phone": round(seconds / phones, 5),
             "word_error_rate": _rate([(u.misheard, u.spelled) for u in utterances]),
             "dnsmos_ovrl": spread([u.dnsmos for u in utterances]) if self.dnsmos else None,
+            "likeness": spread(likeness) if likeness else None,
         }
 
 

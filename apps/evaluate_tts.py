@@ -18,7 +18,7 @@ from ..lm import LanguageModel, Sampling
 from ..tts import Durations, Synthesizer, VoiceError, voice_store
 from ..tts.sentences import Sentence, sentences
 from ..tts.synthesizer import GUIDANCE
-from . import codecs
+from . import codecs, evaluate_likeness
 from .evaluate_real import Real, floor, real_recordings
 from .evaluate_report import voice_lines
 from .evaluate_run import Notes, about, write
@@ -57,6 +57,7 @@ def evaluate(
     durations: str = DURATIONS,
     codec: str | None = None,
     head: str = HEAD,
+    speaker_head: str = evaluate_likeness.HEAD,
     seed: int = 0,
     guidance: float = GUIDANCE,
     sampling: Sampling | None = None,
@@ -70,14 +71,17 @@ def evaluate(
     and repeated words are those of `tts.word_errors`; word errors (WER) those of PocketSphinx, an independent
     recogniser, where it is installed. Real recordings of the voice's speaker, and the same
     through the codec at the language model's bitrate, tell how much of it is due to the head and to the
-    codec. The pace is counted from the first sound to the last. The peak of memory is that of the process
-    when all sentences of the first voice are spoken, and nothing is scored yet.
+    codec. Likeness is the cosine to the mean of these recordings, as our own speaker head hears voices; that
+    of a recording is to the mean of the others. The pace is counted from the first sound to the last. The
+    peak of memory is that of the process when all sentences of the first voice are spoken, and nothing is
+    scored yet.
 
     Args:
         voices: names or files; the shipped ones where there are none.
         data: a folder that `read_manifest` understands, with recordings of the voices' speakers; None for no
             comparison with real speech.
-        model, durations, codec, head: names or folders; None for the codec that the model names.
+        model, durations, codec, head, speaker_head: names or folders; None for the codec that the model
+            names. Where the default speaker head is not there, likeness is left out.
         seed: sentence number i is spoken with `seed + APART * i`.
         guidance, sampling: as for `Synthesizer.speak`.
         limit: at most so many sentences of each set, and recordings of each voice.
@@ -105,6 +109,8 @@ def evaluate(
     report = about(coder, data=data, seed=seed, guidance=guidance, sampling=how.sampling.__dict__)
     report |= {"model": lm.config.name, "durations": pace.config.name, "head": phone_head.config.name}
     report |= {"kbps": bitrate, "notes": note.lines, "peak_memory_mb": None, "voices": {}, "complete": False}
+    voice_head = None if data is None else evaluate_likeness.speaker_head(coder, speaker_head, note)
+    report |= {"speaker_head": voice_head.config.name if voice_head else None}
     write(report, out)  # what cannot be written shall fail now, not after an hour
 
     judge = None
@@ -114,7 +120,7 @@ def evaluate(
             takes = spoken(synthesizer, texts, how, bar.update)
             if judge is None:  # the packages of DNSMOS are not what speaking takes in memory
                 report["peak_memory_mb"] = peak_memory_mb()
-                judge = Judge(phone_head, "dnsmos" in usable(["dnsmos"], note), _recogniser(note))
+                judge = Judge(phone_head, "dnsmos" in usable(["dnsmos"], note), _recogniser(note), voice_head)
             entry = {"speaker": found[name].speaker, **timing(takes, synthesizer.sample_rate)}
             entry |= compared(takes, real[name], judge, bitrate, bar.update)
             report["voices"][name] = entry
@@ -174,6 +180,9 @@ def compared(
     measured = [
         judge(take.sentence.id, take.sentence.set, phonemize(take.sentence.text), take.wav) for take in takes
     ]
+    plain, coded = floor(real, judge, bitrate, advance)
+    if real and judge.speakers:
+        measured, plain, coded = evaluate_likeness.with_likeness(measured, plain, coded)
     kinds = {take.sentence.id: take.sentence.kind for take in takes}
     sets = {name: judge.summary([u for u in measured if u.set == name]) for name in SETS}
     entry: dict[str, Any] = {
@@ -186,17 +195,16 @@ def compared(
     }
     if not real:
         return entry
-    plain, coded = (judge.summary(rows) for rows in floor(real, judge, bitrate, advance))
-    ours = entry["sets"]
-    entry["real"] = {"plain": plain, "coded": coded}
+    ours, recorded, through = entry["sets"], judge.summary(plain), judge.summary(coded)
+    entry["real"] = {"plain": recorded, "coded": through}
     entry["ratios"] = {
-        "phone_error_rate": ratio(ours["plain"]["phone_error_rate"], plain["phone_error_rate"]),
-        "phone_error_rate_coded": ratio(ours["plain"]["phone_error_rate"], coded["phone_error_rate"]),
-        "seconds_per_phone": ratio(ours["plain"]["seconds_per_phone"], plain["seconds_per_phone"]),
+        "phone_error_rate": ratio(ours["plain"]["phone_error_rate"], recorded["phone_error_rate"]),
+        "phone_error_rate_coded": ratio(ours["plain"]["phone_error_rate"], through["phone_error_rate"]),
+        "seconds_per_phone": ratio(ours["plain"]["seconds_per_phone"], recorded["seconds_per_phone"]),
     }
     if judge.dnsmos:
         entry["dnsmos_above_coded"] = difference(
-            ours["all"]["dnsmos_ovrl"]["mean"], coded["dnsmos_ovrl"]["mean"]
+            ours["all"]["dnsmos_ovrl"]["mean"], through["dnsmos_ovrl"]["mean"]
         )
     return entry
 

@@ -99,6 +99,20 @@ def ctc(
     return OK if train_ctc(recipe, data, codec, out, init, settings or []) else INTERRUPTED
 
 
+def speakers(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="As runs/speakers-16k.json.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Speech whose speakers are known.")],
+    codec: arguments.Codec = "mynah-16k",
+    out: Out = None,
+    settings: Settings = None,
+) -> int:
+    """Train a speaker head, or take up the run in --out. Ctrl-C saves it."""
+    from .train_speakers_data import train_speakers
+
+    out = Path("out") / recipe.stem if out is None else out
+    return OK if train_speakers(recipe, data, codec, out, settings or []) else INTERRUPTED
+
+
 def tables(
     codec: Annotated[Path, typer.Argument(metavar="DIR", help="A trained codec's folder.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Speech to count codes on, as for training.")],

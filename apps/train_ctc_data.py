@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from ..codec.codec import Codec
+from ..codec.heads.head_config import HeadConfig
 from ..codec.heads.phone_config import PhoneHeadConfig
 from ..data.corpus import PackedCorpus
 from ..data.errors import MynahError, TextError
@@ -20,6 +22,7 @@ from .train_ctc_options import read_ctc_recipe
 from .train_data import SAMPLE_RATE, pack_all
 
 LANGUAGE = "en"
+H = TypeVar("H", bound=HeadConfig)
 
 
 def train_ctc(
@@ -84,7 +87,7 @@ def train_ctc(
     return step == options.steps
 
 
-def for_codec(config: PhoneHeadConfig, codec: Codec) -> PhoneHeadConfig:
+def for_codec(config: H, codec: Codec) -> H:
     """The configuration with the codec's name, hash and sizes."""
     return replace(
         config,

@@ -78,16 +78,16 @@ def resolve(name_or_folder: str | Path) -> Path:
     return resolve_in(SHIPPED, "codec", name_or_folder)
 
 
-def resolve_in(shipped: Path, kind: str, name_or_folder: str | Path) -> Path:
-    """The same for models of another kind, shipped in another folder."""
+def resolve_in(shipped: Path, kind: str, name_or_folder: str | Path, names: str = "*") -> Path:
+    """The same for models of another kind, shipped in another folder under `names` of one pattern."""
     folder = Path(name_or_folder)
     if (folder / "config.json").is_file():
         return folder
     if (shipped / str(name_or_folder) / "config.json").is_file():
         return shipped / str(name_or_folder)
-    names = ", ".join(sorted(p.parent.name for p in shipped.glob("*/config.json"))) or "none"
+    found = ", ".join(sorted(p.parent.name for p in shipped.glob(f"{names}/config.json"))) or "none"
     raise CheckpointError(
-        f"{str(name_or_folder)!r} is neither a shipped {kind} ({names}) nor a folder with config.json"
+        f"{str(name_or_folder)!r} is neither a shipped {kind} ({found}) nor a folder with config.json"
     )
 
 

@@ -26,8 +26,9 @@ import torch
 
 from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
-from mynah.codec.heads import PhoneHeadConfig
+from mynah.codec.heads import PhoneHeadConfig, SpeakerHeadConfig
 from mynah.codec.heads.ctc import PhoneNetwork
+from mynah.codec.heads.speaker import SpeakerNetwork
 from mynah.codec.network import CodecNetwork
 
 # A shell that starts the tests in the background has Ctrl-C ignored, which every child would inherit.
@@ -132,6 +133,25 @@ def head_folder(tiny, tmp_path_factory) -> Path:
     )
     folder = tmp_path_factory.mktemp("head") / "phones"
     checkpoint.save(folder, config, PhoneNetwork(config).state_dict())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speaker_folder(tiny, tmp_path_factory) -> Path:
+    """A speaker head with random weights on `tiny`."""
+    torch.manual_seed(0)
+    config = SpeakerHeadConfig(
+        name="tiny-speakers",
+        codec="tiny",
+        codec_hash=tiny.codes_hash,
+        layers=4,
+        feature_dim=16,
+        dim=16,
+        blocks=1,
+        embedding_dim=8,
+    )
+    folder = tmp_path_factory.mktemp("head") / "speakers"
+    checkpoint.save(folder, config, SpeakerNetwork(config).state_dict())
     return folder
 
 

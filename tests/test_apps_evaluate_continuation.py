@@ -12,9 +12,10 @@ from mynah.apps import evaluate_continuation as continuation
 from mynah.apps import lm_scores
 from mynah.apps.evaluate_report import continuation_lines
 from mynah.apps.train_lm_parts import Collator
+from mynah.codec.heads import SpeakerHead
 from mynah.data import metrics
 from mynah.data.manifest import read_manifest
-from mynah.lm import LanguageModel, checkpoint
+from mynah.lm import LanguageModel, Sampling, checkpoint
 from mynah.lm.network import LMNetwork
 from mynah.lm.objective import Objective
 
@@ -50,8 +51,9 @@ def data(tmp_path_factory, speech):
 
 
 @pytest.fixture
-def run(mynah, data, speaking, tiny_folder):
-    options = ["--data", data, "--model", speaking.lm, "--codec", tiny_folder]
+def run(mynah, data, speaking, tiny_folder, speaker_folder):
+    models = ["--model", speaking.lm, "--codec", tiny_folder, "--speaker-head", speaker_folder]
+    options = ["--data", data, *models]
     return lambda *more: mynah("evaluate", "continuation", *options, *more)
 
 
@@ -74,7 +76,10 @@ def test_the_command_writes_table_and_json(run, tmp_path, tiny):
     assert 0.4 <= report["continued"]["seconds"] <= 0.8 == report["spoken"]["seconds"]
     for key in ("continued", "spoken"):
         assert 0 <= report[key]["silence"]["mean"] <= 1
-        assert report[key]["dnsmos_ovrl"]["undefined"] == 0
+        for name in ("dnsmos_ovrl", "likeness", "likeness_to_others"):
+            assert report[key][name]["undefined"] == 0
+        assert -1 <= report[key]["likeness"]["mean"] <= 1
+    assert report["speaker_head"] == "tiny-speakers" and report["notes"] == []
     assert report["bits_per_frame"] == pytest.approx(sum(report["bits"]), abs=1e-3)
     assert report["kbps"] == pytest.approx(report["bits_per_frame"] * 50 / 1000, abs=1e-3)
     for words in ("2 prompts of 0.6 s, 0.8 s to go on", "continued", "as spoken", "bits per frame: "):
@@ -136,11 +141,39 @@ def test_what_ended_early_is_counted():
     lines = list(continuation_lines(report | {"bits": [8.0, 7.5], "bits_per_frame": 15.5, "kbps": 0.775}))
     assert lines[1:] == [
         "2 prompts of 0.6 s, 0.8 s to go on, 1 ended before",
-        "           seconds  silence %  DNSMOS",
-        "continued     0.60       10.0       -",
-        "as spoken     0.80       30.0       -",
+        "           seconds  silence %  DNSMOS  likeness  to others",
+        "continued     0.60       10.0       -         -          -",
+        "as spoken     0.80       30.0       -         -          -",
         "bits per frame: 15.50 (8.00, 7.50), 0.78 kbit/s",
     ]
+
+
+def test_likeness_is_that_to_the_own_prompt_and_to_the_others():
+    vectors = np.random.default_rng(0).normal(size=(3, 3, 6)).astype(np.float32)  # row, part, E
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    rows = [continuation.Scored(0.8, 0.1, 3.0, 0.2, 3.5, voices) for voices in vectors]
+    report = continuation.summary(rows, with_dnsmos=False)
+    prompts = vectors[:, 0]
+    for part, key in ((1, "spoken"), (2, "continued")):
+        own = [vectors[i, part] @ prompts[i] for i in range(3)]
+        others = [vectors[i, part] @ prompts[j] for i in range(3) for j in range(3) if i != j]
+        assert report[key]["likeness"]["mean"] == pytest.approx(np.mean(own), abs=1e-4)
+        assert report[key]["likeness_to_others"]["mean"] == pytest.approx(np.mean(others), abs=1e-4)
+    alone = continuation.summary(rows[:1], with_dnsmos=False)["spoken"]
+    assert alone["likeness"]["undefined"] == 0
+    assert alone["likeness_to_others"] == {"mean": None, "std": None, "undefined": 1}
+
+
+def test_voices_are_of_prompt_continuation_and_what_was_said(tiny, speaking, speaker_folder):
+    head = SpeakerHead.from_pretrained(tiny, speaker_folder)
+    codes = torch.randint(1024, (3, 70), generator=torch.Generator().manual_seed(0))
+    model = LanguageModel.from_pretrained(speaking.lm)
+    row = continuation.scored(model, tiny, codes, Sampling(), 0, False, head)
+    wav = tiny.decode(codes[None])
+    for part, found in zip((wav[:, :, :9600], wav[:, :, 9600:]), row.voices, strict=False):
+        np.testing.assert_allclose(head.embed(part)[0], found, atol=1e-4)
+    assert row.voices.shape == (3, 8) and np.abs(row.voices[2] - row.voices[1]).max() > 1e-3
+    assert continuation.scored(model, tiny, codes, Sampling(), 0, False, None).voices is None
 
 
 def refused(result, *words):
@@ -161,6 +194,7 @@ def refused(result, *words):
         (["--temperature", "nan"], ["--temperature=nan"]),
         (["--model", "nosuch"], ["neither a shipped language model"]),
         (["--codec", "nosuch"], ["neither a shipped codec"]),
+        (["--speaker-head", "nosuch"], ["neither a shipped speaker head"]),
         (["--json", "out.txt"], ["has to end in .json"]),
         (["--json", "-"], ["not to standard output"]),
     ],

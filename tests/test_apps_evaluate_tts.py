@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mynah.apps import evaluate_real, evaluate_spoken, evaluate_tts
+from mynah.apps import evaluate_likeness, evaluate_real, evaluate_spoken, evaluate_tts
 from mynah.apps.evaluate_report import voice_lines
 from mynah.apps.evaluate_spoken import Judge, Utterance
 from mynah.apps.evaluate_words import WordRecogniser, spelled
@@ -91,8 +91,8 @@ def data(tmp_path_factory, speech):
 
 
 @pytest.fixture
-def options(speaking, tiny_folder, head_folder):
-    models = ["--model", speaking.lm, "--durations", speaking.durations]
+def options(speaking, tiny_folder, head_folder, speaker_folder):
+    models = ["--model", speaking.lm, "--durations", speaking.durations, "--speaker-head", speaker_folder]
     return [*models, "--codec", tiny_folder, "--head", head_folder]
 
 
@@ -125,6 +125,13 @@ def test_the_command_writes_table_and_json(run, tmp_path, data, tiny):
     assert ann["ratios"]["phone_error_rate"] == pytest.approx(ratio, abs=1e-3)
     above = ann["sets"]["all"]["dnsmos_ovrl"]["mean"] - ann["real"]["coded"]["dnsmos_ovrl"]["mean"]
     assert ann["dnsmos_above_coded"] == pytest.approx(above, abs=1e-3)
+    assert report["speaker_head"] == "tiny-speakers"
+    alike = [u["likeness"] for u in ann["utterances"]]
+    assert ann["sets"]["all"]["likeness"]["mean"] == pytest.approx(np.mean(alike), abs=1e-3)
+    assert len(set(alike)) == 4 and max(map(abs, alike)) <= 1
+    for rows in ann["real"].values():
+        assert rows["likeness"]["undefined"] == 0 and abs(rows["likeness"]["mean"]) <= 1
+    assert "voice" not in ann["utterances"][0]
     assert ann["real_time_factor"] > 0 and 0 < ann["first_sound_ms"] < 60_000
     heads = [line.split("  ")[0] for line in done.stdout.splitlines()]
     assert {"plain", "hard", "all", "real", "real, 1.5 kbit/s"} <= set(heads)
@@ -141,6 +148,8 @@ def test_all_shipped_voices_without_recordings(run, tmp_path):
     assert list(report["voices"]) == ["ann", "tiny"]
     assert all("real" not in voice for voice in report["voices"].values())
     assert "real " not in done.stdout
+    assert report["speaker_head"] is None and report["notes"] == []  # there is nothing to compare with
+    assert report["voices"]["ann"]["sets"]["all"]["likeness"] is None
 
 
 def test_all_sentences_are_spoken_unless_limited(monkeypatch):
@@ -212,6 +221,39 @@ def test_rates_are_over_all_phones_together(tiny, head_folder):
     assert found["word_error_rate"] == pytest.approx(0.4)
 
 
+def test_likeness_is_that_to_the_other_recordings():
+    rng = np.random.default_rng(0)
+    spoken, real, coded = (
+        [utterance(voice=row / np.linalg.norm(row)) for row in rng.normal(size=(n, 6)).astype(np.float32)]
+        for n in (2, 3, 3)
+    )
+    found = evaluate_likeness.with_likeness(spoken, real, coded)
+    vectors = np.stack([u.voice for u in real])
+
+    def cosine(one, those):
+        mean = vectors[those].mean(0)
+        return one.voice @ mean / np.linalg.norm(mean)
+
+    assert [u.likeness for u in found[0]] == pytest.approx([cosine(u, [0, 1, 2]) for u in spoken], abs=1e-5)
+    for before, after in zip((real, coded), found[1:], strict=True):
+        others = [cosine(u, np.delete(np.arange(3), i)) for i, u in enumerate(before)]
+        assert [u.likeness for u in after] == pytest.approx(others, abs=1e-5)
+    (ours, alone, _) = evaluate_likeness.with_likeness(spoken, real[:1], coded[:1])
+    assert math.isnan(alone[0].likeness) and math.isfinite(ours[0].likeness)
+    judge = Judge(None, dnsmos=False)
+    assert judge.summary(alone)["likeness"] == {"mean": None, "std": None, "undefined": 1}
+    assert alone[0].entry()["likeness"] is None and judge.summary(real)["likeness"] is None
+
+
+def test_the_default_speaker_head_may_be_missing(tiny, speaker_folder):
+    notes = []
+    assert evaluate_likeness.speaker_head(tiny, "speakers-16k", notes.append) is None
+    (note,) = notes
+    assert note.startswith("likeness of voices is left out: ") and "speakers-16k" in note
+    assert evaluate_likeness.speaker_head(tiny, str(speaker_folder), notes.append) is not None
+    assert len(notes) == 1
+
+
 def test_words_are_spelled_as_the_recogniser_spells_them():
     said = phonemize("Dr. Smith's well-known $1.50!")
     assert spelled(said) == "doctor smith's well known one dollar and fifty cents".split()
@@ -243,7 +285,7 @@ def test_the_table_names_the_words():
     entry = {"seconds": 2.0, "sets": sets, "utterances": [row.entry() for row in rows]}
     lines = list(voice_lines("ann", entry | {"real_time_factor": 0.25, "first_sound_ms": 210.4}, 1.5))
     assert lines[1] == "ann: 2 sentences, 2 s"
-    assert lines[4].split() == ["hard", "1", "40.0", "4", "0", "2", "100.0", "-", "-"]
+    assert lines[4].split() == ["hard", "1", "40.0", "4", "0", "2", "100.0", "-", "-", "-"]
     assert lines[-3:] == [
         "first sound: 210 ms, median (bar: at most 300)",
         "skipped in x: cat",
@@ -290,13 +332,17 @@ def refused(result, tmp_path, *words):
         (["--durations", "nosuch"], ["neither a shipped duration model"]),
         (["--codec", "nosuch"], ["neither a shipped codec"]),
         (["--head", "nosuch"], ["neither a shipped phone head"]),
+        (
+            ["--speaker-head", "nosuch", "--voice", "ann", "--data", "DATA"],
+            ["neither a shipped speaker head"],
+        ),
         (["--json", "-"], ["not to standard output"]),
         (["--json", "out.txt"], ["has to end in .json"]),
         (["--json", "no/such/out.json"], ["there is no folder no/such"]),
     ],
 )
-def test_bad_options(run, tmp_path, more, words):
-    refused(run(*more), tmp_path, *words)
+def test_bad_options(run, tmp_path, data, more, words):
+    refused(run(*[data if option == "DATA" else option for option in more]), tmp_path, *words)
 
 
 def test_recordings_of_somebody_else(run, tmp_path, data, monkeypatch):

@@ -2,5 +2,7 @@
 
 from .ctc import PhoneHead, Scores
 from .phone_config import PhoneHeadConfig
+from .speaker import SpeakerHead
+from .speaker_config import SpeakerHeadConfig
 
-__all__ = ["PhoneHead", "PhoneHeadConfig", "Scores"]
+__all__ = ["PhoneHead", "PhoneHeadConfig", "Scores", "SpeakerHead", "SpeakerHeadConfig"]

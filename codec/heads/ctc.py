@@ -12,16 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...data.errors import CheckpointError
 from .. import checkpoint
 from ..codec import Codec
 from ..distributed import all_reduce_mean
+from .block import Block
 from .paths import GAP
 from .phone_config import PhoneHeadConfig
-from .taps import DepthMix
+from .taps import DepthMix, check_codec
 
 SHIPPED = Path(__file__).parent / "weights"
 PRIOR_MOMENTUM = 0.1
@@ -42,25 +41,6 @@ class Scores(NamedTuple):
         hints = self.ctc.clamp_min(-HINT)
         hints[..., GAP] = -HINT
         return self.frames + weight * hints
-
-
-class Block(nn.Module):
-    """ConvNeXt block (as the codec's) that sees both sides."""
-
-    def __init__(self, c: PhoneHeadConfig, kernel: int, layer_scale: float):
-        super().__init__()
-        self.depthwise = nn.Conv1d(c.dim, c.dim, kernel, padding=kernel // 2, groups=c.dim)
-        self.norm = nn.LayerNorm(c.dim)
-        self.expand = nn.Linear(c.dim, c.expansion * c.dim)
-        self.project = nn.Linear(c.expansion * c.dim, c.dim)
-        self.scale = nn.Parameter(torch.full((c.dim,), layer_scale))
-        self.dropout = nn.Dropout(c.dropout)
-
-    def forward(self, x: Tensor, inside: Tensor) -> Tensor:
-        """[B, N, C] and whether a frame is `inside` its item, [B, N, 1]: what lies outside is not seen."""
-        y = self.depthwise((x * inside).transpose(1, 2)).transpose(1, 2)
-        y = self.project(F.gelu(self.expand(self.norm(y))))
-        return x + self.dropout(self.scale * y)
 
 
 class Branch(nn.Module):
@@ -127,7 +107,7 @@ class PhoneHead:
         Raises:
             CheckpointError: nothing there, not a phone head, or one that was trained on another codec.
         """
-        folder = checkpoint.resolve_in(SHIPPED, "phone head", name_or_folder)
+        folder = checkpoint.resolve_in(SHIPPED, "phone head", name_or_folder, "phones*")
         config, tensors = checkpoint.load_as(PhoneHeadConfig, folder)
         check_codec(config, codec)
         network = PhoneNetwork(config)
@@ -171,18 +151,3 @@ def collapse(best: Tensor) -> list[int]:
     """Labels of a CTC path [N]: repetitions count once, blanks nothing."""
     labels = torch.unique_consecutive(best).tolist()
     return [label for label in labels if label != GAP]
-
-
-def check_codec(config: PhoneHeadConfig, codec: Codec) -> None:
-    """CheckpointError where a head was trained on the features of another codec."""
-    if config.codec_hash not in ("", codec.codes_hash):
-        raise CheckpointError(
-            f"{config.name} reads features of {config.codec} {config.codec_hash[:8]}, not of "
-            f"{codec.config.name} {codec.codes_hash[:8] or '(never saved)'}"
-        )
-    depths, dim = codec.config.encoder_layers + 2, codec.config.encoder_dim
-    if (config.layers, config.feature_dim) != (depths, dim):
-        raise CheckpointError(
-            f"{config.name} reads {config.layers} depths of {config.feature_dim} channels, "
-            f"{codec.config.name} has {depths} of {dim}"
-        )

@@ -4,6 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...data.errors import CheckpointError
+from ..codec import Codec
+from .head_config import HeadConfig
+
 
 class DepthMix(nn.Module):
     """`Depths.hidden` [L, B, D, N] -> [B, N, D]: each depth normalised, summed with softmax weights, and
@@ -35,3 +39,18 @@ def mask_features(hidden: Tensor, lengths: Tensor, time_share: float, channel_sh
     channels = torch.rand(batch, dim) >= torch.rand(batch, 1) * channel_share
     mask = kept[:, None] & channels[:, :, None]
     return hidden * mask.to(hidden.device, hidden.dtype)
+
+
+def check_codec(config: HeadConfig, codec: Codec) -> None:
+    """CheckpointError where a head was trained on the features of another codec."""
+    if config.codec_hash not in ("", codec.codes_hash):
+        raise CheckpointError(
+            f"{config.name} reads features of {config.codec} {config.codec_hash[:8]}, not of "
+            f"{codec.config.name} {codec.codes_hash[:8] or '(never saved)'}"
+        )
+    depths, dim = codec.config.encoder_layers + 2, codec.config.encoder_dim
+    if (config.layers, config.feature_dim) != (depths, dim):
+        raise CheckpointError(
+            f"{config.name} reads {config.layers} depths of {config.feature_dim} channels, "
+            f"{codec.config.name} has {depths} of {dim}"
+        )

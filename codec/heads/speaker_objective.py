@@ -32,7 +32,9 @@ class SpeakerClassifier(nn.Module):
     def __init__(self, network: SpeakerNetwork, speakers: int):
         super().__init__()
         self.network = network
-        self.directions = nn.Parameter(torch.randn(speakers, network.config.embedding_dim))
+        dim = network.config.embedding_dim
+        # Of length 1: steps of Adam are as long as the rate says, so a longer vector would turn more slowly.
+        self.directions = nn.Parameter(torch.randn(speakers, dim) / math.sqrt(dim))
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Features [L, B, D, N], with holes while training (SpecAugment), and the frames of each item [B] ->

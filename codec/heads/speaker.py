@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...data.errors import AudioError
 from .. import checkpoint
 from ..codec import Codec
+from ..layers import ChannelNorm
 from .block import Block
 from .speaker_config import SpeakerHeadConfig
 from .taps import DepthMix, check_codec
@@ -52,7 +53,8 @@ class SpeakerNetwork(nn.Module):
         self.blocks = nn.ModuleList(Block(c, c.kernel, 1 / c.blocks) for _ in range(c.blocks))
         self.norm = nn.LayerNorm(c.dim)
         self.pool = AttentivePooling(c.dim)
-        self.pooled_norm = nn.LayerNorm(2 * c.dim)
+        # By the mean and deviation over speakers: what all of them have in common says nothing about one.
+        self.pooled_norm = ChannelNorm(2 * c.dim)
         self.output = nn.Linear(2 * c.dim, c.embedding_dim)
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
@@ -63,7 +65,8 @@ class SpeakerNetwork(nn.Module):
             x = block(x, inside)
         with torch.autocast(x.device.type, enabled=False):
             pooled = self.pool(self.norm(x.float()), inside)
-            return F.normalize(self.output(self.pooled_norm(pooled)), dim=-1)
+            centred = self.pooled_norm(pooled[:, None], batch_statistics=self.training)[:, 0]
+            return F.normalize(self.output(centred), dim=-1)
 
 
 class SpeakerHead:

@@ -109,7 +109,11 @@ def evaluate(
     report = about(coder, data=data, seed=seed, guidance=guidance, sampling=how.sampling.__dict__)
     report |= {"model": lm.config.name, "durations": pace.config.name, "head": phone_head.config.name}
     report |= {"kbps": bitrate, "notes": note.lines, "peak_memory_mb": None, "voices": {}, "complete": False}
-    voice_head = None if data is None else evaluate_likeness.speaker_head(coder, speaker_head, note)
+    voice_head = None
+    if data is not None or speaker_head != evaluate_likeness.HEAD:  # a wrong name is told in any case
+        voice_head = evaluate_likeness.speaker_head(coder, speaker_head, note)
+    if data is None:
+        voice_head = None
     report |= {"speaker_head": voice_head.config.name if voice_head else None}
     write(report, out)  # what cannot be written shall fail now, not after an hour
 

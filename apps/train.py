@@ -88,7 +88,8 @@ def ctc(
     codec: arguments.Codec = "mynah-16k",
     out: Out = None,
     init: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A phone head to start from.", show_default=False)
+        Path | None,
+        typer.Option(metavar="NAME", help="A phone head to start from, or its folder.", show_default=False),
     ] = None,
     settings: Settings = None,
 ) -> int:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from ..codec import checkpoint
 from ..codec.codec import Codec
 from ..codec.distributed import all_reduce_sum
-from ..codec.heads.ctc import PhoneHead, PhoneNetwork
+from ..codec.heads.ctc import SHIPPED, PhoneHead, PhoneNetwork
 from ..codec.heads.phone_config import PhoneHeadConfig
 from ..codec.heads.phone_objective import phone_loss
 from ..data.corpus import PackedCorpus
@@ -83,10 +83,6 @@ def train(
     torch.manual_seed(options.seed)
     codec.network.to(device)
     network = PhoneNetwork(config)
-    if initial is not None:
-        missing = start_from(network, config, initial)
-        if main and missing:
-            log(f"not in {initial}, begun anew: {', '.join(missing)}")
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
@@ -97,6 +93,7 @@ def train(
 
     # The whole of a run's state: what is not listed here is a function of (recipe, step).
     step, seconds = 0, 0.0
+    aligns = False  # whether the run began with a head that can align
     state_path = out / "state.pt"
     if state_path.exists():
         earlier, _ = read_ctc_recipe(out / "recipe.json", [])
@@ -107,9 +104,17 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         average.tensors = state["average"]
         aligner.load_state_dict(state["aligner"])
-        step, seconds = state["step"], state["seconds"]
+        step, seconds, aligns = state["step"], state["seconds"], state["aligns"]
         if main:
             log(f"resumed at step {step}")
+    elif initial is not None:
+        missing = start_from(
+            network, config, checkpoint.resolve_in(SHIPPED, "phone head", initial, "phones*")
+        )
+        average.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        aligns = "frames" not in missing
+        if main and missing:
+            log(f"not in {initial}, begun anew: {', '.join(missing)}")
     if main:
         cut_log(out / "progress.jsonl", step)
 
@@ -119,6 +124,7 @@ def train(
             "optimizer": optimizer.state_dict(),
             "average": average.tensors,
             "aligner": aligner.state_dict(),
+            "aligns": aligns,
             "step": step,
             "seconds": seconds,
         }
@@ -153,7 +159,7 @@ def train(
         optimizer.zero_grad()
         with accelerator.autocast():
             result = phone_loss(
-                model.train(), aligner if step >= options.realign else None, hidden, frames, words
+                model.train(), aligner if aligns or step >= options.realign else None, hidden, frames, words
             )
         bad = [k for k, v in result.report.items() if not math.isfinite(v)]
         if bad:
@@ -201,22 +207,24 @@ def start_from(network: PhoneNetwork, config: PhoneHeadConfig, folder: Path) -> 
     """Load the weights of another head, branch by branch; returns the branches that it has in other sizes.
 
     Raises:
-        CheckpointError: not a phone head, or one of another codec or other symbols.
+        CheckpointError: not a phone head, a damaged one, or one of another codec or other symbols.
     """
     loaded, tensors = checkpoint.load_as(PhoneHeadConfig, folder)
-    for name in ("codec_hash", "symbols"):
-        if getattr(loaded, name) != getattr(config, name):
-            raise CheckpointError(f"{folder}: its {name} differs from the recipe's")
+    if loaded.codec_hash != config.codec_hash:
+        raise CheckpointError(f"{folder}: it reads the features of another codec ({loaded.codec})")
+    if loaded.symbols != config.symbols:
+        raise CheckpointError(f"{folder}: its symbols differ from the recipe's")
+    source = PhoneNetwork(loaded)
+    checkpoint.fill(source, tensors, folder)
     missing = []
     for name, branch in network.named_children():
-        wanted = branch.state_dict()
-        found = {k: tensors.get(f"{name}.{k}") for k in wanted}
-        if all(t is not None and t.shape == wanted[k].shape for k, t in found.items()):
+        wanted, found = branch.state_dict(), source.get_submodule(name).state_dict()
+        if {k: t.shape for k, t in found.items()} == {k: t.shape for k, t in wanted.items()}:
             branch.load_state_dict(found)
         else:
             missing.append(name)
     if "frames" not in missing:
-        network.log_prior.copy_(tensors["log_prior"])
+        network.log_prior.copy_(source.log_prior)
     return missing
 
 

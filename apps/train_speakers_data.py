@@ -65,6 +65,8 @@ def train_speakers(
     if not any(weights.get(group, 1) for group in count):
         raise MynahError(f"corpus_weights={options.corpus_weights}: one corpus at least has to be above 0")
     options = replace(options, corpus_weights=weights)
+    trained = {(entry.group, entry.speaker) for entry in corpora.train.entries}
+    unheard = [entry for entry in corpora.val.entries if (entry.group, entry.speaker) not in trained]
     with Interrupt() as ctrl_c:
         step = train(
             for_codec(config, codec),
@@ -72,7 +74,7 @@ def train_speakers(
             codec,
             corpora.train,
             speakers,
-            corpora.val,
+            corpora.val._replace(entries=unheard),
             out,
             log=say,
             interrupted=lambda: ctrl_c.seen,

@@ -1,6 +1,7 @@
 """How much a voice made from a clip of 6 s sounds like its speaker, whom no model has heard.
 
-python benchmarks/zero_shot.py --data DIR [--model NAME] [--durations NAME] [--split test] [--clips 30]
+python benchmarks/zero_shot.py --data DIR [--model NAME] [--durations NAME] [--head NAME] [--split test]
+    [--clips 30]
 
 Cosines, as our own speaker head hears voices, to the same speaker's speech after the clip (up to 8 s), and,
 on the mean, to that of the other speakers: of two sentences in the new voice, and of the clip itself, both
@@ -14,7 +15,7 @@ import torch
 
 from mynah.apps import codecs
 from mynah.apps.evaluate_continuation import GROUPS, prompts
-from mynah.apps.evaluate_likeness import to_prompts
+from mynah.apps.evaluate_likeness import HEAD, to_prompts
 from mynah.apps.recordings import read_mono
 from mynah.apps.say import DURATIONS, MODEL
 from mynah.apps.speakers import cut, embed_all
@@ -32,13 +33,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--durations", default=DURATIONS)
+    parser.add_argument("--head", default=HEAD)
     parser.add_argument("--split", default="test")
     parser.add_argument("--clips", type=int, default=30)
     options = parser.parse_args()
     lm = LanguageModel.from_pretrained(options.model, int8=True)
     codec = codecs.load(lm.config.codec)
     durations = Durations.from_pretrained(options.durations)
-    head = SpeakerHead.from_pretrained(codec)
+    head = SpeakerHead.from_pretrained(codec, options.head)
     rate = codec.config.sample_rate
     bitrate = codec.config.bitrates[codec.rate_index(lm.config.n_codebooks)]
     texts = [sentence.text for sentence in sentences()[:2]]

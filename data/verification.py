@@ -68,12 +68,13 @@ def verification_errors(
     found = {}
     for name in [*sorted(set(groups)), None]:
         chosen = np.arange(len(own)) if name is None else np.flatnonzero(group == name)
-        first, second = (chosen[i] for i in np.triu_indices(len(chosen), 1))
-        same = own[first] == own[second]
+        first, second = np.triu_indices(len(chosen), 1)
+        same = own[chosen[first]] == own[chosen[second]]
         people = len(set(own[chosen].tolist()))
         if not same.any() or same.all() or (name is not None and people < FEWEST_SPEAKERS):
             continue
-        rate = equal_error_rate((embeddings @ embeddings.T)[first, second], same)
+        alike = embeddings[chosen] @ embeddings[chosen].T
+        rate = equal_error_rate(alike[first, second], same)
         found["all" if name is None else name] = Errors(rate, int(same.sum()), int((~same).sum()), people)
     return found
 

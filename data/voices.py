@@ -85,11 +85,17 @@ class VoiceCrops:
     def crop(self, speaker: Speaker, length: int, rng: np.random.Generator) -> np.ndarray:
         """`length` samples of a speaker, float32: of one recording, or of as many in a row as it takes, again
         from the first where there are no more."""
-        parts, total = [], 0
+        entries, total = [], 0
         for i in cycle(rng.permutation(len(speaker.entries))):
-            parts.append(self.corpus.wav(speaker.entries[i]))
-            total += len(parts[-1])
+            entries.append(speaker.entries[i])
+            total += entries[-1].length
             if total >= length:
                 break
         start = int(rng.integers(total - length + 1))
-        return np.concatenate(parts)[start : start + length]
+        parts, at = [], 0
+        for entry in entries:
+            first, last = max(start - at, 0), min(start + length - at, entry.length)
+            if first < last:
+                parts.append(self.corpus.wav(entry._replace(start=entry.start + first, length=last - first)))
+            at += entry.length
+        return np.concatenate(parts)

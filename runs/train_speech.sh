@@ -1,6 +1,6 @@
 #!/bin/sh
 # Train everything that speaks, on the codec's features and tokens: runs/train_speech.sh DATA OUT
-# Phone head, tokens with alignments, durations, language model; a folder in OUT each. Run again with the same
+# Phone head, speaker head, tokens with alignments, durations, language model; a folder in OUT each. Run again with the same
 # arguments, it goes on where it was stopped.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,6 +11,7 @@ tokenize() {
 }
 
 mynah train ctc runs/ctc-16k.json --data "$data" --out "$out/phones-16k"
+mynah train speakers runs/speakers-16k.json --data "$data" --out "$out/speakers-16k"
 tokenize
 # Four views of the speech that is drawn most often.
 tokenize --views 4 --exclude coffee_intents --exclude commonvoice --exclude fsdd --exclude kerstin \

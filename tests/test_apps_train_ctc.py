@@ -170,6 +170,23 @@ def test_a_run_starts_from_the_branches_that_fit(tiny, spoken, tmp_path):
     run(tiny, spoken, tmp_path / "third", CONFIG, still, initial=tmp_path / "first")
     third = PhoneHead.from_pretrained(tiny, tmp_path / "third").network
     assert torch.equal(before.frames.output.weight, third.frames.output.weight)
+    deeper = dataclasses.replace(CONFIG, blocks=2)
+    said = []
+    train(
+        for_codec(deeper, tiny),
+        still,
+        tiny,
+        spoken,
+        spoken,
+        tmp_path / "deep",
+        tmp_path / "first",
+        log=said.append,
+    )
+    assert any(line.endswith("begun anew: ctc") for line in said)
+    said.clear()
+    shallow = for_codec(CONFIG, tiny)
+    train(shallow, still, tiny, spoken, spoken, tmp_path / "back", tmp_path / "deep", log=said.append)
+    assert any(line.endswith("begun anew: ctc") for line in said)
     fewer = dataclasses.replace(CONFIG, symbols=CONFIG.symbols[:-1])
-    with pytest.raises(CheckpointError, match="its symbols differs"):
+    with pytest.raises(CheckpointError, match="its symbols differ"):
         run(tiny, spoken, tmp_path / "fourth", fewer, still, initial=tmp_path / "first")

@@ -10,7 +10,7 @@ import mynah.codec.heads.ctc as heads
 import mynah.lm.checkpoint as lms
 import mynah.tts.durations as paces
 from mynah.codec import Codec, checkpoint
-from mynah.codec.heads import PhoneHead
+from mynah.codec.heads import PhoneHead, SpeakerHead
 from mynah.codec.heads.phone_config import without_stress
 from mynah.data.edit_distance import error_rate
 from mynah.data.text import phonemize
@@ -32,7 +32,8 @@ def models(codec) -> tuple[Codec, LanguageModel, Durations]:
 
 def test_every_model_has_a_card():
     folders = [p for at in (checkpoint, lms, paces, heads) for p in Path(at.SHIPPED).iterdir() if p.is_dir()]
-    assert {folder.name for folder in folders} == {"mynah-16k", "mynah-lm", "mynah-durations", "phones-16k"}
+    names = {"mynah-16k", "mynah-lm", "mynah-durations", "phones-16k", "speakers-16k"}
+    assert {folder.name for folder in folders} == names
     for folder in folders:
         card = (folder / "card.md").read_text(encoding="utf-8")
         assert card.startswith(f"# {folder.name}\n")
@@ -50,6 +51,19 @@ def test_a_shipped_voice_is_understood(codec, models, name):
     said = [without_stress(phone) for word in phonemize(TEXT).words for phone in word.phonemes]
     heard = PhoneHead.from_pretrained(codec).recognise(wav)[0]
     assert error_rate([(said, heard)]) < 0.5  # of real recordings 0.25, of noise above 0.9
+
+
+def test_speakers_are_told_apart(codec, models):
+    """Two sentences in one shipped voice are more alike than any two in different ones."""
+    head, others = SpeakerHead.from_pretrained(codec), ("lj", "philipp")
+    texts = (TEXT, "The train to the city leaves at seven in the morning.")
+    first, second = (
+        Synthesizer(*models, voice_store.find("kathleen")).synthesize(text, seed=2) for text in texts
+    )
+    own, *rest = (head.embed(wav)[0] for wav in (first, second))
+    rest += [head.embed(Synthesizer(*models, voice_store.find(v)).synthesize(TEXT))[0] for v in others]
+    same, *different = (float(own @ other) for other in rest)
+    assert same > max(different) + 0.1
 
 
 def test_there_are_voices():

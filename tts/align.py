@@ -18,7 +18,7 @@ from ..data.errors import AudioError
 from ..data.text import BOUNDARY, SILENCE, Phonemes
 
 HINTS = 3.0  # weight of CTC's peaks beside the frames
-DOUBTFUL = -2.0  # below this score a recording says something else
+DOUBTFUL = -1.6  # below this score a recording says something else
 MAX_CELLS = 500_000_000  # frames times states that are kept, a byte each: about ten minutes of speech
 
 
@@ -41,8 +41,8 @@ class Alignment(NamedTuple):
         words: words and pauses; a word is labelled as it stands in the normalised text.
         phones: phonemes, with their stress, and pauses; each lasts a frame at least.
         score: mean log-likelihood ratio per spoken frame of the phones aligned against the best symbol of
-            each frame, 0 or below: near 0 where the recording says the text, below -2 where it says something
-            else.
+            each frame, 0 or below: near 0 where the recording says the text, below -1.6 where it says
+            something else.
     """
 
     words: tuple[Segment, ...]

@@ -122,4 +122,5 @@ class SpeakerHead:
         hidden = self.codec.depths(checked).hidden
         frames = -(-samples // self.codec.config.hop_length)
         with torch.inference_mode():
-            return self.network(hidden, frames.to(hidden.device)).clone()
+            found = self.network(hidden, frames.to(hidden.device))
+        return found.clone()

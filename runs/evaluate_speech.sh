@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${1:-../shared/data}
 shift $(($# ? 1 : 0))
-[ $# -gt 0 ] || set -- kathleen lj p239 philipp
+[ $# -gt 0 ] || set -- kathleen lj p239  # of philipp there are no recordings to compare with
 for voice; do
     mynah evaluate tts --data "$data" --voice "$voice" --json "docs/evaluation-tts-$voice.json" --force
 done

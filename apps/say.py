@@ -26,7 +26,7 @@ class Say:
         voice: name or file; None for the first that there is.
         rate: how many times as fast as the voice usually speaks.
         seed: the same seed gives the same sound.
-        guidance: towards the phonemes; 1 for none.
+        guidance: towards phonemes and voice; 1 for none.
         sampling: how codes are drawn.
         model, durations: names or folders of the language model and the duration model.
         codec: name or folder; None for the one that the language model names.

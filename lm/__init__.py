@@ -2,7 +2,7 @@
 
 from .config import LMConfig
 from .generate import Frames
-from .language_model import Generation, LanguageModel, Prompt
+from .language_model import Generation, Heard, LanguageModel, Prompt
 from .sampling import Sampling
 
-__all__ = ["LanguageModel", "LMConfig", "Generation", "Frames", "Prompt", "Sampling"]
+__all__ = ["LanguageModel", "LMConfig", "Generation", "Frames", "Heard", "Prompt", "Sampling"]

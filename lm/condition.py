@@ -21,11 +21,14 @@ class Condition(NamedTuple):
             and for padding.
         durations: int64 [B, P] frames.
         speaker: float [B, speaker_dim], only its direction counts; zeros for an unknown speaker.
+        prompt: int64 [B], how many of the phonemes, the first ones, belong to a prompt: these and the others
+            are encoded as if each were alone. None for no prompts.
     """
 
     phonemes: Tensor | None = None
     durations: Tensor | None = None
     speaker: Tensor | None = None
+    prompt: Tensor | None = None
 
 
 def speaker_vectors(config: LMConfig, names: Sequence[str | None]) -> Tensor:
@@ -55,12 +58,16 @@ class PhonemeEncoder(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.RMSNorm(c.phoneme_dim, EPSILON)
 
-    def forward(self, phonemes: Tensor) -> Tensor:
-        """[B, P] -> [B, P, phoneme_dim]; unknown ones are seen by none but themselves."""
+    def forward(self, phonemes: Tensor, prompt: Tensor | None = None) -> Tensor:
+        """[B, P] -> [B, P, phoneme_dim]; unknown ones are seen by none but themselves, and the first
+        `prompt` [B] of an item and its others do not see each other."""
         place = torch.arange(phonemes.shape[1], device=phonemes.device)
         turn = rotation(place.unsqueeze(0), self.head_dim)
         itself = place == place.unsqueeze(1)  # a row that may see nothing would be NaN
         mask = (phonemes != UNKNOWN)[:, None, None] | itself
+        if prompt is not None:
+            before = place < prompt.unsqueeze(1)
+            mask = mask & (before.unsqueeze(1) == before.unsqueeze(2)).unsqueeze(1)
         x = self.embedding(phonemes)
         for block in self.blocks:
             x = block(x, turn, mask)
@@ -88,7 +95,7 @@ class Conditioner(nn.Module):
         x = self.unknown.expand(*time.shape, -1)
         if condition.phonemes is not None:
             assert condition.durations is not None
-            x = self._spoken(time, condition.phonemes, condition.durations)
+            x = self._spoken(time, condition.phonemes, condition.durations, condition.prompt)
         if self.speaker is not None:
             vector = condition.speaker
             if vector is None:
@@ -96,7 +103,7 @@ class Conditioner(nn.Module):
             x = x + self.speaker(F.normalize(vector, dim=-1)).unsqueeze(1)
         return x
 
-    def _spoken(self, time: Tensor, phonemes: Tensor, durations: Tensor) -> Tensor:
+    def _spoken(self, time: Tensor, phonemes: Tensor, durations: Tensor, prompt: Tensor | None) -> Tensor:
         end = durations.cumsum(1)
         index = torch.searchsorted(end, time.contiguous(), right=True)
         beyond = index == phonemes.shape[1]
@@ -104,7 +111,7 @@ class Conditioner(nn.Module):
         left = (end.gather(1, index) - time).clamp_min(1)
         duration = durations.gather(1, index).clamp_min(1)
         place = torch.stack([1 - left / duration, left.log(), duration.log()], -1)
-        encoded = self.project(self.encoder(phonemes))
+        encoded = self.project(self.encoder(phonemes, prompt))
         x = encoded.gather(1, index.unsqueeze(2).expand(-1, -1, encoded.shape[2])) + self.place(place)
         silent = beyond | (phonemes.gather(1, index) == UNKNOWN)
         return torch.where(silent.unsqueeze(2), self.unknown.to(x.dtype), x)

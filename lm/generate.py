@@ -17,6 +17,8 @@ from .layers import rotation
 from .network import Cache, LMNetwork
 from .sampling import Sampling, sample, sample_again, uniforms
 
+BOTH = 2.0  # a scale of guidance that needs speech with and without its condition
+
 
 class Frames(NamedTuple):
     """Frames that are complete: `codes` int64 [B, K, n]; `valid` bool [B, n], false where an item was still
@@ -100,6 +102,7 @@ def generate(
     generators: Sequence[torch.Generator],
     guidance: float = 1.0,
     at_least: Sequence[int] | None = None,
+    memory: Sequence[Tensor] = (),
 ) -> Iterator[Frames]:
     """Frames as soon as all their codes are made.
 
@@ -110,9 +113,10 @@ def generate(
         condition: of the items, prompts included.
         sampling: how codes are drawn.
         generators: one for each item.
-        guidance: scale of classifier-free guidance (Ho and Salimans 2022) towards the phonemes: 1 for none,
+        guidance: scale of classifier-free guidance (Ho and Salimans 2022) towards the condition: 1 for none,
             0 for speech without text, 1.5 to 3 for more distinct speech.
         at_least: frames of every item, prompt included, before which it must not end by itself.
+        memory: of the prompt that all items have in common, from `read`: it is not computed again.
 
     Yields:
         The frames after the shortest prompt, in order, as inference tensors.
@@ -132,7 +136,12 @@ def generate(
     rows = len(conditions) // batch  # 2 with guidance: conditioned, then not
     turn = rotation(layout.time.to(device), config.head_dim).repeat(1, rows, 1, 1, 1)
     cache = Cache(network, len(conditions), width)
+    if memory:
+        cache.recall([layer[:, _wanted(guidance)].repeat_interleave(batch, 1) for layer in memory])
     for first, last, making in steps.blocks:
+        first = max(first, cache.length)
+        if first >= last:
+            continue
         tokens = codes.gather(2, source[:, :, first:last]).repeat(rows, 1, 1)
         now = slice(first, last)
         logits = network.step(tokens, conditions[:, now], turn[..., now, :], cache, making)
@@ -169,6 +178,31 @@ def generate(
             return
 
 
+@torch.inference_mode()
+def read(network: LMNetwork, prompt: Tensor, condition: Condition) -> list[Tensor]:
+    """Keys and values of a prompt [K, P], per layer [2, 2, heads, steps, head_dim]: with its condition, and
+    without, as guidance needs them. No steps where the pattern orders them by the length of what follows.
+
+    Args:
+        network: in evaluation mode.
+        prompt: its codes.
+        condition: of the prompt alone, one item.
+    """
+    config, device = network.config, network.tables.device
+    n_frames = prompt.shape[1]
+    if not n_frames or config.pattern not in patterns.STREAMABLE:
+        return Cache(network, 2, 0).layers
+    layout = patterns.layout(config.pattern, config.n_codebooks, [n_frames])
+    time = layout.time[:, layout.time[0] < n_frames].to(device)
+    steps = time.shape[1]
+    tokens = patterns.to_steps(prompt[None], layout.source[:, :, :steps], config.none).to(device)
+    conditions = _conditions(network, time, condition, BOTH)
+    cache = Cache(network, 2, steps)
+    turn = rotation(time, config.head_dim).repeat(1, 2, 1, 1, 1)
+    network.step(tokens.repeat(2, 1, 1), conditions, turn, cache)
+    return cache.layers
+
+
 def collect(generated: Iterator[Frames], batch: int, n_codebooks: int) -> list[Tensor]:
     """All frames that were made of each item, [K, n]."""
     parts = [Frames(torch.zeros(batch, n_codebooks, 0, dtype=torch.int64), torch.zeros(batch, 0).bool())]
@@ -178,7 +212,11 @@ def collect(generated: Iterator[Frames], batch: int, n_codebooks: int) -> list[T
 
 
 def _conditions(network: LMNetwork, time: Tensor, condition: Condition, guidance: float) -> Tensor:
-    """[B, S, dim], or [2 B, S, dim] with guidance: conditioned items, then the same without phonemes."""
-    free = condition._replace(phonemes=None, durations=None)
-    wanted = {1.0: [condition], 0.0: [free]}.get(guidance, [condition, free])
-    return torch.cat([network.conditioner(time, one) for one in wanted])
+    """[B, S, dim], or [2 B, S, dim] with guidance: items with their condition, then the same without."""
+    kinds = (condition, Condition())
+    return torch.cat([network.conditioner(time, kinds[kind]) for kind in _wanted(guidance)])
+
+
+def _wanted(guidance: float) -> list[int]:
+    """Which distributions a scale of guidance mixes: 0 for that with the condition, 1 for that without."""
+    return {1.0: [0], 0.0: [1]}.get(guidance, [0, 1])

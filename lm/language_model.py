@@ -13,7 +13,7 @@ from ..data.errors import CheckpointError
 from . import checkpoint, patterns
 from .condition import UNKNOWN, Condition
 from .config import LMConfig
-from .generate import Frames, collect, generate
+from .generate import Frames, collect, generate, read
 from .int8 import quantize
 from .network import LMNetwork
 from .sampling import Sampling
@@ -26,6 +26,20 @@ class Prompt(NamedTuple):
     codes: Tensor
     phonemes: Sequence[str] = ()
     durations: Sequence[int] = ()
+
+
+class Heard(NamedTuple):
+    """A prompt that was read once, for everything that is said after it.
+
+    Attributes:
+        prompt: what was heard.
+        speaker: float [1, speaker_dim], or None.
+        memory: keys and values of its steps, as `generate.read` gives them.
+    """
+
+    prompt: Prompt
+    speaker: Tensor | None
+    memory: list[Tensor]
 
 
 class Generation:
@@ -91,6 +105,7 @@ class LanguageModel:
         generators: Sequence[torch.Generator],
         prompts: Sequence[Prompt | None] | None = None,
         speaker: Tensor | None = None,
+        heard: Heard | None = None,
         guidance: float = 1.0,
         sampling: Sampling | None = None,
     ) -> Generation:
@@ -103,7 +118,8 @@ class LanguageModel:
             generators: one for each item; the same state gives the same codes in any batch.
             prompts: speech of each item that comes before and whose voice is kept, or None.
             speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
-            guidance: scale of classifier-free guidance towards the phonemes, 0 and up: 1 for none, 0 to
+            heard: from `hear`, instead of `prompts` and `speaker`: the same for all items, and read already.
+            guidance: scale of classifier-free guidance towards phonemes and speaker, 0 and up: 1 for none, 0 to
                 ignore them.
             sampling: how codes are drawn; the default `Sampling()` for None.
 
@@ -116,33 +132,56 @@ class LanguageModel:
         """
         if not self.config.symbols:
             raise ValueError(f"{self.config.name} was trained without text: it can only continue speech")
+        if heard is not None:
+            if prompts is not None or speaker is not None:
+                raise ValueError("heard= holds prompt and speaker: prompts= and speaker= do not go with it")
+            prompts = [heard.prompt] * len(phonemes)
+            if heard.speaker is not None:
+                speaker = heard.speaker.expand(len(phonemes), -1)
         prompts = prompts if prompts is not None else [None] * len(phonemes)
         _same_length(phonemes=phonemes, durations=durations, prompts=prompts, generators=generators)
         if not 0 <= guidance < math.inf:
             raise ValueError(f"guidance={guidance}: a number from 0 is expected")
-        before, spoken = [], []
+        before, spoken, told = [], [], []
         for own, own_durations, prompt in zip(phonemes, durations, prompts, strict=True):
-            prompt = prompt or Prompt(torch.zeros(self.config.n_codebooks, 0, dtype=torch.int64))
+            prompt = prompt or self._silence
             before.append(self._checked(prompt.codes))
             ids, frames = self._spoken(own, own_durations)
             if not sum(frames):
                 raise ValueError("there is nothing to speak: phonemes of at least one frame are expected")
-            prompt_ids, prompt_frames = [UNKNOWN], [prompt.codes.shape[1]]
-            if len(prompt.phonemes) or len(prompt.durations):
-                prompt_ids, prompt_frames = self._spoken(prompt.phonemes, prompt.durations)
-            if sum(prompt_frames) != prompt.codes.shape[1]:
-                raise ValueError(
-                    f"the prompt's durations add up to {sum(prompt_frames)} frames, "
-                    f"its codes have {prompt.codes.shape[1]}"
-                )
+            prompt_ids, prompt_frames = self._told(prompt)
+            told.append(len(prompt_ids))
             spoken.append((torch.tensor(prompt_ids + ids), torch.tensor(prompt_frames + frames)))
         n_frames = [self._limited(int(frames.sum())) for _, frames in spoken]
         padded = [
             torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(self._device)
             for part in map(list, zip(*spoken, strict=True))
         ]
-        condition = Condition(padded[0], padded[1], self._speaker(speaker, len(phonemes)))
-        return self._generation(before, n_frames, condition, sampling, generators, guidance)
+        condition = Condition(
+            padded[0],
+            padded[1],
+            self._speaker(speaker, len(phonemes)),
+            torch.tensor(told, device=self._device),
+        )
+        memory = heard.memory if heard is not None else ()
+        return self._generation(before, n_frames, condition, sampling, generators, guidance, memory=memory)
+
+    def hear(self, prompt: Prompt | None = None, speaker: Tensor | None = None) -> Heard:
+        """Read a prompt once, for `speak`; what is said then is the same, and begins sooner.
+
+        Args:
+            prompt: as in `speak`.
+            speaker: float [1, speaker_dim], for a model with speaker vectors, or None.
+
+        Raises:
+            ValueError: as `speak`, about the prompt and the speaker.
+        """
+        prompt = prompt or self._silence
+        codes = self._checked(prompt.codes)
+        self._limited(codes.shape[1])
+        ids, frames = (torch.tensor([part], device=self._device) for part in self._told(prompt))
+        condition = Condition(ids, frames, self._speaker(speaker, 1))
+        return Heard(prompt, condition.speaker, read(self.network, codes, condition))
 
     def continue_codes(
         self,
@@ -201,12 +240,30 @@ class LanguageModel:
         generators: Sequence[torch.Generator],
         guidance: float,
         at_least: list[int] | None = None,
+        memory: Sequence[Tensor] = (),
     ) -> Generation:
         sampling = sampling or Sampling()
         frames = generate(
-            self.network, prompts, n_frames, condition, sampling, generators, guidance, at_least
+            self.network, prompts, n_frames, condition, sampling, generators, guidance, at_least, memory
         )
         return Generation(frames, len(prompts), self.config.n_codebooks)
+
+    @property
+    def _silence(self) -> Prompt:
+        """The prompt of those that have none."""
+        return Prompt(torch.zeros(self.config.n_codebooks, 0, dtype=torch.int64))
+
+    def _told(self, prompt: Prompt) -> tuple[list[int], list[int]]:
+        """Ids and durations of a prompt, one unknown phoneme where nobody knows what it says."""
+        n_frames = prompt.codes.shape[1]
+        if not len(prompt.phonemes) and not len(prompt.durations):
+            return [UNKNOWN], [n_frames]
+        ids, frames = self._spoken(prompt.phonemes, prompt.durations)
+        if sum(frames) != n_frames:
+            raise ValueError(
+                f"the prompt's durations add up to {sum(frames)} frames, its codes have {n_frames}"
+            )
+        return ids, frames
 
     def _spoken(self, phonemes: Sequence[str], durations: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids and durations of one item."""

@@ -4,6 +4,8 @@ One sum of embeddings enters, and K distributions leave, per step (MusicGen, Cop
 step holds is the affair of `patterns`.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,6 +28,12 @@ class Cache:
         shape = (c.layers, 2, batch, c.dim // c.head_dim, steps, c.head_dim)
         self.layers = list(network.tables.new_empty(shape))
         self.length = 0
+
+    def recall(self, layers: Sequence[Tensor]) -> None:
+        """Begin with the steps of another cache, of as many items."""
+        for own, other in zip(self.layers, layers, strict=True):
+            self.length = other.shape[3]
+            own[:, :, :, : self.length] = other
 
 
 class LMNetwork(nn.Module):

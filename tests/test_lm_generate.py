@@ -61,7 +61,7 @@ def spoken(network: LMNetwork, items: list[int], sampling: Sampling = FREE, **op
         network,
         [every_prompt[i] for i in items],
         [FRAMES[i] for i in items],
-        Condition(*(x[chosen] for x in CONDITION)),
+        Condition(*(x[chosen] for x in CONDITION[:3])),
         sampling,
         seeded(*items),
         **options,
@@ -97,9 +97,9 @@ def test_cached_equals_uncached(pattern, guidance):
     before = prompts(3, 0, 5)
     for i, codes in enumerate(spoken(network, [0, 1, 2], GREEDY, guidance=guidance)):
         whole = torch.cat([before[i], codes], 1)
-        condition = Condition(*(x[i : i + 1] for x in CONDITION))
+        condition = Condition(*(x[i : i + 1] for x in CONDITION[:3]))
         logits = teacher_forced(network, whole, condition)
-        free = teacher_forced(network, whole, Condition(speaker=condition.speaker))
+        free = teacher_forced(network, whole, Condition())
         logits = free + guidance * (logits - free)
         assert torch.equal(logits[..., :20].argmax(-1)[:, before[i].shape[1] :], codes)
 
@@ -137,8 +137,7 @@ def test_a_generator_goes_on_alike_in_any_batch():
 def test_guidance():
     network = make()
     plain = spoken(network, [0, 1, 2])
-    free = CONDITION._replace(phonemes=None, durations=None)
-    without = generate(network, prompts(3, 0, 5), FRAMES, free, FREE, seeded(0, 1, 2))
+    without = generate(network, prompts(3, 0, 5), FRAMES, Condition(), FREE, seeded(0, 1, 2))
     for a, b in zip(spoken(network, [0, 1, 2], guidance=0.0), collect(without, 3, 3), strict=True):
         assert torch.equal(a, b)
     for a, b in zip(spoken(network, [0, 1, 2], guidance=1.0), plain, strict=True):
@@ -153,7 +152,7 @@ def test_guidance():
 def test_streams_complete_equals_whole(pattern):
     network = make(pattern)
     whole = spoken(network, [0])[0]
-    condition = Condition(*(x[:1] for x in CONDITION))
+    condition = Condition(*(x[:1] for x in CONDITION[:3]))
     parts = list(generate(network, prompts(3), FRAMES[:1], condition, FREE, seeded(0)))
     assert all(part.valid.all() and part.codes.shape[2] == part.valid.shape[1] for part in parts)
     assert torch.equal(torch.cat([part.codes for part in parts], 2)[0], whole)
@@ -174,7 +173,7 @@ def test_frames_come_as_early_as_the_delay_allows(monkeypatch):
     network, steps, arrived = make(), [], []
     step = network.step
     monkeypatch.setattr(network, "step", lambda *args: steps.append(args[0].shape[2]) or step(*args))
-    condition = Condition(*(x[:1] for x in CONDITION))
+    condition = Condition(*(x[:1] for x in CONDITION[:3]))
     for _ in generate(network, prompts(3), FRAMES[:1], condition, FREE, seeded(0)):
         arrived.append(len(steps))
     assert steps == [4] + [1] * 10  # the prompt and the first new step at once

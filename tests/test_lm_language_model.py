@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mynah.data.errors import CheckpointError
-from mynah.lm import LanguageModel, LMConfig, Prompt, Sampling, checkpoint
+from mynah.lm import LanguageModel, LMConfig, Prompt, Sampling, checkpoint, patterns
 from mynah.lm.condition import Condition
 from mynah.lm.int8 import Int8Linear
 from mynah.lm.network import LMNetwork
@@ -90,6 +90,54 @@ def test_what_is_said_depends_on_all_that_is_given(lm):
     ]
     assert all(other.shape == (3, 12) for other in others)
     assert all(not torch.equal(a, b) for i, a in enumerate([plain, *others]) for b in others[i:])
+
+
+@pytest.mark.parametrize("pattern", patterns.PATTERNS)
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
+def test_a_prompt_that_was_heard_is_not_read_again(tmp_path, monkeypatch, pattern, guidance):
+    lm = LanguageModel.from_pretrained(make_folder(tmp_path / "lm", layers=2, pattern=pattern))
+    prompt, speaker = Prompt(codes(20)[0], ["ʃ", "sil", "a"], [2, 3, 15]), torch.tensor([[0.0, 1, 0, 0]])
+    given = {"phonemes": [["a", "b"], ["b"]], "durations": [[3, 9], [4]], "guidance": guidance}
+
+    def spoken(**options):
+        return lm.speak(**given, generators=seeded(0, 1), **options).codes()
+
+    expected = spoken(prompts=[prompt, prompt], speaker=speaker.repeat(2, 1))
+    heard = lm.hear(prompt, speaker)
+    read = []
+    step = lm.network.step
+    monkeypatch.setattr(lm.network, "step", lambda *a: (read.append(a[0].shape[2]), step(*a))[1])
+    for _ in range(2):  # nothing that is said changes it
+        assert all(map(torch.equal, spoken(heard=heard), expected))
+    if pattern in patterns.STREAMABLE:
+        assert max(read) == 1
+    silent = lm.hear(speaker=speaker)
+    assert all(map(torch.equal, spoken(heard=silent), spoken(speaker=speaker.repeat(2, 1))))
+    with pytest.raises(ValueError, match="heard="):
+        spoken(heard=heard, speaker=speaker)
+
+
+def test_a_prompt_and_what_follows_are_encoded_apart(lm):
+    encoder = lm.network.conditioner.encoder
+    first, second = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 2]])
+    together = encoder(torch.cat([first, second], 1), torch.tensor([3]))
+    apart = torch.cat([encoder(first), encoder(second)], 1)
+    torch.testing.assert_close(together, apart)
+    assert not torch.allclose(encoder(torch.cat([first, second], 1)), apart, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "speaker", "named"),
+    [
+        (Prompt(torch.zeros(3, 5)), None, "torch.float32"),
+        (Prompt(codes(5)[0], ["a"], [4]), None, "durations add up to 4 frames"),
+        (Prompt(codes(101)[0]), None, "2.02 s"),
+        (None, torch.zeros(2, 4), r"shape \(2, 4\)"),
+    ],
+)
+def test_what_cannot_be_heard(lm, prompt, speaker, named):
+    with pytest.raises(ValueError, match=named):
+        lm.hear(prompt, speaker)
 
 
 def test_streaming(lm):

@@ -2,8 +2,8 @@
 
 Text is cut into pieces that are said in one breath; of each, the duration model says how long every phoneme
 lasts, the language model makes the codes, after the voice's prompt, and the codec turns them into sound.
-Every piece is made by itself, from the prompt again, so that the voice does not drift and memory does not
-grow.
+Every piece is made by itself, after the prompt, which is read once, so that the voice does not drift and
+memory does not grow.
 """
 
 import math
@@ -77,7 +77,6 @@ class Synthesizer:
             durations.config.speaker_id(voice.speaker)
         except ValueError as error:
             raise VoiceError(f"the voice {voice.name}: {error}") from None
-        self._prompt = voice.prompt(lm.config.n_codebooks)
         self._late = codec.config.delay // codec.config.hop_length  # frames that push out the last sound
         room = lm.config.max_frames - voice.codes.shape[1] - LEAD - self._late
         if room < LEAST_ROOM * lm.config.frame_rate:
@@ -88,6 +87,9 @@ class Synthesizer:
                 f"{most:g} s that {lm.config.name} can speak at once"
             )
         self._most = room
+        vector = voice.speaker_vector
+        prompt = voice.prompt(lm.config.n_codebooks)
+        self._heard = lm.hear(prompt, vector[None] if vector is not None else None)
         self._pace = 1.0
         if voice.phonemes and not voice.speaker:
             self._pace = durations.pace(voice.phonemes, voice.durations)
@@ -147,13 +149,11 @@ class Synthesizer:
         durations = [LEAD, *piece.durations]
         n_samples = sum(durations) * self.codec.config.hop_length
         durations[-1] += self._late
-        vector = self.voice.speaker_vector
         generation = self.lm.speak(
             [[SILENCE, *piece.phonemes]],
             [durations],
             generators=[generator],
-            prompts=[self._prompt],
-            speaker=vector[None] if vector is not None else None,
+            heard=self._heard,
             guidance=guidance,
             sampling=sampling,
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -50,6 +51,13 @@ class Average:
         for key, value in network.named_buffers():
             if key in self.tensors:
                 self.tensors[key].copy_(value)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what a run needs to be taken up, to a temporary name first."""
+    temporary = path.with_name(f"{path.name}.part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:

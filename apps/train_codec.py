@@ -8,7 +8,6 @@ losses."""
 import dataclasses
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from ..codec.objective import Adversarial, Reconstruction
 from ..data.corpus import CropSampler, PackedCorpus
 from ..data.crops import Crops
 from ..data.errors import MynahError
-from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, save_state, write_recipe
 from .train_evaluate import Validation
 from .train_options import TrainOptions
 from .train_parts import Rank, check_continues, collate, leave_interrupt, start_codebooks
@@ -142,9 +141,7 @@ def train(
                 "critic": critic_network.state_dict(),
                 "critic_optimizer": critic_optimizer.state_dict(),
             }
-        temporary = state_path.with_name("state.pt.part")
-        torch.save(state, temporary)
-        os.replace(temporary, state_path)
+        save_state(state_path, state)
         checkpoint.save(out, config, average.tensors)
 
     if main:

@@ -7,7 +7,6 @@ losses."""
 
 import json
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ from ..data.corpus import PackedCorpus
 from ..data.edit_distance import error_rate
 from ..data.errors import CheckpointError, MynahError
 from ..data.utterances import Example, Utterance, Utterances, Words
-from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, save_state, write_recipe
 from .train_ctc_options import CtcOptions, read_ctc_recipe
 from .train_parts import Rank, leave_interrupt
 
@@ -128,9 +127,7 @@ def train(
             "step": step,
             "seconds": seconds,
         }
-        temporary = state_path.with_name("state.pt.part")
-        torch.save(state, temporary)
-        os.replace(temporary, state_path)
+        save_state(state_path, state)
         checkpoint.save(out, config, average.tensors)
 
     if main:

@@ -7,7 +7,6 @@ losses."""
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from ..tts.duration_network import (
     stand_ins_of,
 )
 from ..tts.durations import PAUSES, Durations
-from .run_folder import Average, cut_log, load_state, plot_progress, write_recipe
+from .run_folder import Average, cut_log, load_state, plot_progress, save_state, write_recipe
 from .train_durations_data import DurationTrainOptions, Example, read_duration_recipe
 
 TIMED_STEPS = 20  # after so many the duration of the run is told
@@ -94,9 +93,7 @@ def train(
             "step": step,
             "seconds": seconds,
         }
-        temporary = state_path.with_name("state.pt.part")
-        torch.save(state, temporary)
-        os.replace(temporary, state_path)
+        save_state(state_path, state)
         checkpoint.save(out, config, average.tensors)
 
     known = {name: i for i, name in enumerate(config.speakers, 1)}

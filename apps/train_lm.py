@@ -7,7 +7,6 @@ losses."""
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from ..lm import checkpoint
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
 from ..lm.objective import Objective
-from .run_folder import Average, cut_log, leave, load_state, plot_progress
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, save_state
 from .train_lm_evaluate import LMValidation, by_stream
 from .train_lm_options import LMTrainOptions, frames_of
 from .train_lm_parts import Collator, check_told, parameter_groups, start_from, take_up_or_start
@@ -111,9 +110,7 @@ def train(
             "step": step,
             "seconds": seconds,
         }
-        temporary = state_path.with_name("state.pt.part")
-        torch.save(state, temporary)
-        os.replace(temporary, state_path)
+        save_state(state_path, state)
         checkpoint.save(out, config, average.tensors)
 
     losses: list[Tensor] = []

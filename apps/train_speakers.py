@@ -7,7 +7,6 @@ losses."""
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from ..data.corpus import PackedCorpus
 from ..data.errors import MynahError
 from ..data.verification import Errors, parts_to_compare, verification_errors
 from ..data.voices import Speaker, VoiceCrop, VoiceCrops
-from .run_folder import Average, cut_log, leave, load_state, plot_progress, write_recipe
+from .run_folder import Average, cut_log, leave, load_state, plot_progress, save_state, write_recipe
 from .speakers import cut, embed_all
 from .train_parts import Rank, leave_interrupt
 from .train_speakers_options import SpeakerOptions, read_speaker_recipe
@@ -114,9 +113,7 @@ def train(
             "step": step,
             "seconds": seconds,
         }
-        temporary = state_path.with_name("state.pt.part")
-        torch.save(state, temporary)
-        os.replace(temporary, state_path)
+        save_state(state_path, state)
         checkpoint.save(out, config, average.tensors)
 
     if main:

@@ -119,8 +119,8 @@ class LanguageModel:
             prompts: speech of each item that comes before and whose voice is kept, or None.
             speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
             heard: from `hear`, instead of `prompts` and `speaker`: the same for all items, and read already.
-            guidance: scale of classifier-free guidance towards phonemes and speaker, 0 and up: 1 for none, 0 to
-                ignore them.
+            guidance: scale of classifier-free guidance towards phonemes and speaker, 0 and up: 1 for none,
+                0 to ignore both.
             sampling: how codes are drawn; the default `Sampling()` for None.
 
         Returns:

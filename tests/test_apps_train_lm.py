@@ -19,6 +19,7 @@ from mynah.data.errors import MynahError
 from mynah.data.shards import TokenCorpus, TokenInfo
 from mynah.data.token_batches import Example
 from mynah.lm import LanguageModel, LMConfig, Sampling
+from mynah.lm.condition import Condition
 from mynah.lm.network import LMNetwork
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -110,7 +111,7 @@ def test_batches_know_what_is_known(corpus):
     assert batch.condition.durations.tolist() == [[4, 0, 11], [5, 0, 0]]
     assert batch.condition.speaker.tolist() == [[1, 0], [0, 0]]
     mute = dataclasses.replace(CONFIG, symbols=(), speaker_dim=0, speakers=())
-    assert Collator(mute, torch.device("cpu"))([known]).condition == (None, None, None)
+    assert Collator(mute, torch.device("cpu"))([known]).condition == Condition()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ def read_prompt(source: str, codec: Codec, n_codebooks: int, most_frames: int) -
     return codes[:, :n_frames]  # without the frame of silence that codes the end
 
 
-def sampling_at(temperature: float) -> Sampling:
+def sampling_at(temperature: float = 1.0) -> Sampling:
     """How continuation draws: without text, a model that repeats itself falls silent."""
     return Sampling(temperature, repetition_window=REPETITION_WINDOW)
 

@@ -17,6 +17,7 @@ from ..lm import LanguageModel
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
 from ..lm.patterns import STREAMABLE
+from .continuing import sampling_at
 from .lm_scores import beside, bits_per_code
 from .train_lm_options import LMTrainOptions, frames_of
 
@@ -103,7 +104,10 @@ class LMValidation:
         generators = [torch.Generator().manual_seed(i) for i in range(len(prompts))]
         seconds = self.more / self.config.frame_rate
         least = min(1.0, seconds)
-        said = model.continue_codes(prompts, seconds, generators=generators, least_seconds=least).codes()
+        sampling = sampling_at()
+        said = model.continue_codes(
+            prompts, seconds, generators=generators, least_seconds=least, sampling=sampling
+        ).codes()
         silent: dict[str, list[float]] = {"silence": [], "silence_as_spoken": []}
         for i, (codes, new) in enumerate(zip(given, said, strict=True)):
             pair = beside(self.codec, codes[:, : self.prompt + self.more], self.prompt, new)

@@ -62,6 +62,7 @@ class Synthesizer:
 
     Attributes:
         sample_rate: Hz of the sound.
+        heard: the voice's prompt and speaker vector, read by the language model.
 
     Raises:
         CheckpointError: models that do not fit each other.
@@ -89,7 +90,7 @@ class Synthesizer:
         self._most = room
         vector = voice.speaker_vector
         prompt = voice.prompt(lm.config.n_codebooks)
-        self._heard = lm.hear(prompt, vector[None] if vector is not None else None)
+        self.heard = lm.hear(prompt, vector[None] if vector is not None else None)
         self._pace = 1.0
         if voice.phonemes and not voice.speaker:
             self._pace = durations.pace(voice.phonemes, voice.durations)
@@ -153,7 +154,7 @@ class Synthesizer:
             [[SILENCE, *piece.phonemes]],
             [durations],
             generators=[generator],
-            heard=self._heard,
+            heard=self.heard,
             guidance=guidance,
             sampling=sampling,
         )

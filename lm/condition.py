@@ -100,7 +100,8 @@ class Conditioner(nn.Module):
             vector = condition.speaker
             if vector is None:
                 vector = x.new_zeros(len(time), self.speaker.in_features)
-            x = x + self.speaker(F.normalize(vector, dim=-1)).unsqueeze(1)
+            direction = F.normalize(vector, dim=-1) * self.speaker.in_features**0.5  # unit RMS, as all inputs
+            x = x + self.speaker(direction).unsqueeze(1)
         return x
 
     def _spoken(self, time: Tensor, phonemes: Tensor, durations: Tensor, prompt: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from ..codec.heads import SpeakerHead
 from ..data import metrics
 from ..data.errors import MynahError
 from ..data.manifest import Recording, read_manifest
-from ..data.token_batches import Example
+from ..data.token_crops import Example
 from ..lm import LanguageModel, Sampling
 from ..lm.patterns import STREAMABLE
 from . import codecs, evaluate_likeness

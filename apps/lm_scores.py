@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data import metrics
-from ..data.token_batches import Example
+from ..data.token_crops import Example
 from ..lm.network import LMNetwork
 from ..lm.objective import Objective
 from .train_lm_parts import Collator

@@ -56,8 +56,8 @@ def train(
         corpus: what to train on.
         validation: what to evaluate on, or None.
         out: the run's folder; a run that it holds is taken up.
-        initial: a codec folder to start from; its architecture must equal `config`. The adversarial stage
-            needs it.
+        initial: a codec folder to start from; its architecture must equal `config`. The frozen stages need
+            it.
         stop_at: stop early after this step, resumably.
         log: where a line per evaluation goes.
         interrupted: asked after every step; where it says so in any process, the run is saved and stops.
@@ -79,14 +79,15 @@ def train(
         if dataclasses.replace(loaded, name=config.name) != config:
             raise MynahError(f"{initial}: its architecture differs from the recipe's")
         checkpoint.fill(network, tensors, initial)
-    elif adversarial:
-        raise MynahError("stage=adversarial needs --init FOLDER, a codec trained by stage=reconstruction")
+    elif options.frozen:
+        raise MynahError(
+            f"stage={options.stage} needs --init FOLDER, a codec trained by stage=reconstruction"
+        )
     reconstruction = Reconstruction(
         options.weights, options.commitment, config.sample_rate, options.complex_weights
     ).to(device)
-    if adversarial:
-        network.encoder.requires_grad_(False)
-        network.quantizer.eval()
+    if options.frozen:
+        network.freeze_codes()
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, betas=(0.8, 0.95), weight_decay=0.01, fused=True)
     average = Average(network.to(device), options.ema)
@@ -146,7 +147,7 @@ def train(
 
     if main:
         out.mkdir(parents=True, exist_ok=True)
-        if adversarial and initial is not None and (initial / checkpoint.TABLES).exists():
+        if options.frozen and initial is not None and (initial / checkpoint.TABLES).exists():
             shutil.copyfile(initial / checkpoint.TABLES, out / checkpoint.TABLES)  # its codes, so its files
         write_recipe(out, codec=config, train=options)
     loader: DataLoader = DataLoader(
@@ -209,7 +210,10 @@ def train(
                 used = [len(torch.unique(result.codes[:, k])) for k in range(config.n_codebooks)]
                 line["used_in_batch"] = used
             if validation is not None:
-                folder, quantized = out / "samples" / f"{step:07d}", result.codes is not None or adversarial
+                folder, quantized = (
+                    out / "samples" / f"{step:07d}",
+                    result.codes is not None or options.frozen,
+                )
                 line |= validation.run(config, average.tensors, folder, quantized)
             with open(out / "progress.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")

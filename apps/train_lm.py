@@ -19,7 +19,9 @@ from torch import Tensor
 from ..codec.distributed import all_reduce_mean, all_reduce_sum
 from ..data.errors import MynahError
 from ..data.shards import TokenCorpus
-from ..data.token_batches import TokenBatches, example
+from ..data.token_batches import TokenBatches
+from ..data.token_crops import example
+from ..data.token_prompts import TokenPrompts
 from ..lm import checkpoint
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork
@@ -66,7 +68,9 @@ def train(
     labels = [label for label in corpus.labels if label.split == "train"]
     check_told(corpus, config, labels)
     bound = frames_of(options.crop, config)
-    batches = TokenBatches(labels, bound, options.batch_frames, options.corpus_weights, options.seed)
+    weights = options.corpus_weights
+    prompts = TokenPrompts(labels, weights, config.speakers, options.prompted) if options.prompted else None
+    batches = TokenBatches(labels, bound, options.batch_frames, weights, options.seed, prompts)
     if options.batch_frames // bound < processes:
         raise MynahError(f"batch_frames={options.batch_frames}: at least a crop for each process is needed")
     objective = Objective(

@@ -12,7 +12,7 @@ from ..codec import Codec
 from ..data import spectrogram
 from ..data.errors import MynahError
 from ..data.shards import Label, TokenCorpus, marginal_bits
-from ..data.token_batches import Crop, example
+from ..data.token_crops import Crop, example
 from ..lm import LanguageModel
 from ..lm.config import LMConfig
 from ..lm.network import LMNetwork

@@ -27,6 +27,8 @@ class LMTrainOptions:
         ema: decay of the averaged weights, which are what is evaluated and kept.
         stream_weights: weight of each stream's cross-entropy, one for each codebook of the tokens.
         z, token_noise, phoneme_dropout, speaker_dropout: as in `lm.objective.Objective`.
+        prompted: share of the items that begin with a part of another recording, as in
+            `data.token_prompts`.
         phonemes: whether the model is told what is spoken, where the tokens' alignments tell: `lm.symbols` is
             then the inventory of `mynah.data.text`.
         corpus_weights: weight of a frame of each corpus (1 where not named, 0 to leave it out).
@@ -50,6 +52,7 @@ class LMTrainOptions:
     token_noise: float = 0.05
     phoneme_dropout: float = 0.15
     speaker_dropout: float = 0.15
+    prompted: float = 0.0
     phonemes: bool = False
     corpus_weights: dict[str, float] = field(default_factory=dict)
     validation_corpora: tuple[str, ...] = ()
@@ -71,7 +74,7 @@ class LMTrainOptions:
         for name in ("lr", "warmup", "weight_decay", "z", "seed"):
             if getattr(self, name) < 0:
                 raise MynahError(f"{name}={getattr(self, name)}: not below 0")
-        for name in ("decay", "ema", "token_noise", "phoneme_dropout", "speaker_dropout"):
+        for name in ("decay", "ema", "token_noise", "phoneme_dropout", "speaker_dropout", "prompted"):
             if not 0 <= getattr(self, name) <= 1:
                 raise MynahError(f"{name}={getattr(self, name)}: between 0 and 1")
         if min(self.stream_weights, default=0) < 0 or not sum(self.stream_weights):

@@ -4,14 +4,16 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ..codec import checkpoint
 from ..data.errors import CheckpointError, MynahError
 from ..data.shards import Label, TokenCorpus
-from ..data.token_batches import Example
+from ..data.token_crops import Example
 from ..lm.condition import UNKNOWN, Condition, speaker_vectors
 from ..lm.config import LMConfig
 from ..lm.objective import Batch
@@ -35,12 +37,14 @@ class Collator:
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """One batch; phonemes and speakers are unknown ones where they are not known, never absent."""
         device = self.device
-        codes = [torch.from_numpy(example.codes).T for example in examples]
-        phonemes, durations, speaker = None, None, None
+        heard = [0 if e.prompt is None else e.prompt.codes.shape[1] for e in examples]
+        codes = [torch.from_numpy(_whole(example)).T for example in examples]
+        phonemes, durations, speaker, prompt = None, None, None, None
         if self.config.symbols:
-            ids, frames = zip(*map(self._spoken, examples), strict=True)
+            ids, frames, before = zip(*map(self._spoken, examples), strict=True)
             phonemes = pad_sequence(list(ids), batch_first=True, padding_value=UNKNOWN).to(device)
             durations = pad_sequence(list(frames), batch_first=True).to(device)
+            prompt = torch.tensor(before, device=device)
         if self.config.speaker_dim:
             names = [e.speaker if e.speaker in self.speakers else None for e in examples]
             speaker = speaker_vectors(self.config, names).to(device)
@@ -48,14 +52,29 @@ class Collator:
             pad_sequence(codes, batch_first=True).transpose(1, 2).to(device),
             [len(item) for item in codes],
             torch.tensor([example.ended for example in examples], device=device),
-            Condition(phonemes, durations, speaker),
+            Condition(phonemes, durations, speaker, prompt),
+            torch.tensor(heard, device=device),
+            torch.tensor([example.foreign for example in examples], device=device),
         )
 
-    def _spoken(self, example: Example) -> tuple[torch.Tensor, torch.Tensor]:
+    def _spoken(self, example: Example) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """Phonemes and durations of the prompt and of what comes after it; how many are the prompt's."""
         if example.alignment is None:
-            return torch.tensor([UNKNOWN]), torch.tensor([example.codes.shape[1]])
-        ids = [self.ids[symbol] for symbol in example.alignment.phonemes]
-        return torch.tensor(ids), torch.from_numpy(example.alignment.durations)
+            ids, frames = torch.tensor([UNKNOWN]), torch.tensor([example.codes.shape[1]])
+        else:
+            ids = torch.tensor([self.ids[symbol] for symbol in example.alignment.phonemes])
+            frames = torch.from_numpy(example.alignment.durations)
+        if example.prompt is None:
+            return ids, frames, 0
+        first, first_frames, _ = self._spoken(example.prompt)
+        return torch.cat([first, ids]), torch.cat([first_frames, frames]), len(first)
+
+
+def _whole(example: Example) -> NDArray[np.int64]:
+    """The prompt's codes and the example's, [K, n]."""
+    if example.prompt is None:
+        return example.codes
+    return np.concatenate([example.prompt.codes, example.codes], axis=1)
 
 
 def check_told(corpus: TokenCorpus, config: LMConfig, labels: Sequence[Label]) -> None:

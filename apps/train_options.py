@@ -8,7 +8,11 @@ from ..data.errors import MynahError
 from .recipe import check_types, known_options, read_sections, schedule
 
 _SPECTRAL = ("mel", "perceptual", "complex")
-LOSSES = {"reconstruction": _SPECTRAL, "adversarial": (*_SPECTRAL, "adversarial", "features")}
+LOSSES = {
+    "reconstruction": _SPECTRAL,
+    "decoder": _SPECTRAL,
+    "adversarial": (*_SPECTRAL, "adversarial", "features"),
+}
 MIN_CROP = 0.2  # seconds: the longest window of the losses and the decoder's delay fit in
 
 
@@ -17,10 +21,11 @@ class TrainOptions:
     """How a codec is trained; stored beside the checkpoints.
 
     Attributes:
-        stage: "reconstruction" trains everything without a discriminator; "adversarial" freezes encoder and
-            quantizer (the tokens stay what they are) and trains the decoder against a discriminator.
+        stage: "reconstruction" trains everything without a discriminator; the others freeze encoder and
+            quantizer (the tokens stay what they are) and train the decoder on the codes that files have:
+            "decoder" without a discriminator, "adversarial" against one.
         steps: in all; `latent_steps` of them come first, with noise on the latents instead of a quantizer,
-            whose codebooks start after them (so 0 to go on with those of `--init`).
+            whose codebooks start after them (so 0 to go on with those of `--init`, as the frozen stages do).
         batch: crops per step over all processes; `crop` seconds each.
         lr: peak learning rate after `warmup` steps; over the last `decay` share of the steps it falls to
             zero.
@@ -68,10 +73,12 @@ class TrainOptions:
         for name in ("rate_weights", "complex_weights", "latent_noise"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.stage not in LOSSES:
-            raise MynahError(f"stage={self.stage!r}: {' or '.join(LOSSES)}")
+            raise MynahError(f"stage={self.stage!r}: {', '.join(LOSSES)} are known")
         for name in ("steps", "batch", "evaluate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise MynahError(f"{name}={getattr(self, name)}: at least 1")
+        if self.frozen and self.latent_steps:
+            raise MynahError(f"latent_steps={self.latent_steps}: 0 in stage={self.stage}, whose codes stay")
         if not 0 <= self.latent_steps <= self.steps:
             raise MynahError(f"latent_steps={self.latent_steps}: between 0 and steps={self.steps}")
         if self.crop < MIN_CROP:
@@ -93,6 +100,11 @@ class TrainOptions:
         if min(self.corpus_weights.values(), default=0) < 0:
             raise MynahError(f"corpus_weights={self.corpus_weights}: none below 0")
 
+    @property
+    def frozen(self) -> bool:
+        """Whether encoder and quantizer stay what they are."""
+        return self.stage != "reconstruction"
+
     def learning_rate(self, step: int) -> float:
         """Warm-up, constant, linear decay."""
         return self.lr * schedule(step, self.steps, self.warmup, self.decay)
@@ -107,7 +119,7 @@ def read_recipe(path: Path, overrides: list[str]) -> tuple[CodecConfig, TrainOpt
     recipe = read_sections(path, ("codec", "train"), overrides)
     codec = CodecConfig(**known_options(CodecConfig, recipe["codec"], f"{path} (codec)"))
     train = TrainOptions(**known_options(TrainOptions, recipe["train"], f"{path} (train)"))
-    allowed = [len(codec.bitrates) + i for i in range(2 if train.stage == "reconstruction" else 1)]
+    allowed = [len(codec.bitrates) + i for i in range(1 if train.frozen else 2)]
     if len(train.rate_weights) not in allowed:
         raise MynahError(
             f"rate_weights={train.rate_weights}: one weight for each of {codec.bitrates} is needed"

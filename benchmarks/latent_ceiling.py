@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from mynah.codec import Codec
-from mynah.codec.codec import SEARCH_PATHS
 from mynah.data import audio, metrics
 from mynah.data.manifest import read_manifest
 
@@ -33,7 +32,7 @@ def main(data: str = "../shared/data", name: str = "mynah-16k") -> None:
         latent = network.encoder(torch.nn.functional.pad(torch.from_numpy(wav)[None], (0, delay)))
         ways = {"unquantized": (latent, max(rates.values()))}
         for books, rate in rates.items():
-            codes = network.quantizer.encode(latent, books, SEARCH_PATHS, codec.operating_points)
+            codes = network.search(latent, books)
             ways[f"{books} codebooks"] = (network.quantizer.decode(codes), rate)
         for way, (given, rate) in ways.items():
             out = network.decoder(given, torch.tensor([rate]))[0, delay:].numpy()

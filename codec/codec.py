@@ -20,8 +20,6 @@ from .entropy import EntropyTables
 from .network import CodecNetwork, DecoderState, EncoderState
 
 BLOCK_FRAMES = 500  # whole signals pass through the network ten seconds at a time: constant memory
-# Sequences of codes weighed against each other while encoding; more give little (docs/log.md).
-SEARCH_PATHS = 4
 
 
 class Encoded(NamedTuple):
@@ -63,7 +61,7 @@ class Codec:
     def __init__(self, network: CodecNetwork, folder: Path | None = None):
         self.network = network.eval().requires_grad_(False)
         self.config: CodecConfig = network.config
-        self.operating_points = [self.config.codebooks_at(b) for b in self.config.bitrates]
+        self.operating_points = network.operating_points
         self.folder = folder
         self.weights_hash = checkpoint.weights_hash(folder) if folder else ""
         self.codes_hash = checkpoint.codes_hash(self.config, network.state_dict()) if folder else ""
@@ -202,7 +200,7 @@ class Codec:
             raise AudioError(f"wav has shape {tuple(wav.shape)}: [batch, 1, n * {hop} samples] is expected")
         with torch.inference_mode():
             latent, state = self.network.encoder.step(wav[:, 0].to(self.device), state)
-            codes = self.network.quantizer.encode(latent, n_codebooks, SEARCH_PATHS, self.operating_points)
+            codes = self.network.search(latent, n_codebooks)
         return codes.clone(), state
 
     def decode_step(self, codes: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:

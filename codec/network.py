@@ -104,6 +104,10 @@ class Decoder(nn.Module):
         return self.step(latent, rate, self.init_state(len(latent)))[0]
 
 
+# Sequences of codes weighed against each other while encoding; more give little (docs/log.md).
+SEARCH_PATHS = 4
+
+
 class CodecNetwork(nn.Module):
     """Encoder, quantizer and decoder of one configuration."""
 
@@ -113,6 +117,22 @@ class CodecNetwork(nn.Module):
         self.encoder = Encoder(config)
         self.quantizer = ResidualQuantizer(config.n_codebooks, config.codebook_size, config.latent_dim)
         self.decoder = Decoder(config)
+        self.codes_frozen = False
+
+    @property
+    def operating_points(self) -> tuple[int, ...]:
+        """Codebooks at each of the configuration's bitrates."""
+        return tuple(self.config.codebooks_at(bitrate) for bitrate in self.config.bitrates)
+
+    def search(self, latent: Tensor, n_codebooks: int) -> Tensor:
+        """Codes [B, K, N] of latents [B, N, D], as files hold them; fewer codebooks have the same first codes
+        at every operating point."""
+        return self.quantizer.encode(latent, n_codebooks, SEARCH_PATHS, self.operating_points)
+
+    def freeze_codes(self) -> None:
+        """From now on only the decoder learns, from the codes of `search`."""
+        self.encoder.requires_grad_(False)
+        self.codes_frozen = True
 
     def forward(
         self,
@@ -125,8 +145,13 @@ class CodecNetwork(nn.Module):
         """Training pass: wav [B, n * hop] -> delayed reconstruction [B, n * hop] and what was quantized.
 
         With `noise` [B, n, D] the latents are disturbed instead of quantized: a channel of limited capacity,
-        in which the encoder learns what to put first before there are codebooks.
+        in which the encoder learns what to put first before there are codebooks. After `freeze_codes` there
+        is nothing to say of what was quantized.
         """
+        if self.codes_frozen:
+            with torch.no_grad(), torch.autocast(wav.device.type, enabled=False):  # bf16 has other codes
+                codes = self.search(self.encoder(wav), self.config.n_codebooks)
+            return self.decoder(self.quantizer.decode(codes, n_codebooks), rate), None
         latent = self.encoder(wav, batch_statistics=noise is not None)
         if noise is not None:
             return self.decoder(latent + noise, rate), None

@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
 
 class Reconstruction(nn.Module):
-    """First stage: encoder, quantizer and decoder learn to reproduce speech, without a discriminator.
+    """The whole network, or its decoder alone, learns to reproduce speech without a discriminator.
 
     Args:
         weights: shares of "mel", "perceptual" and "complex" in the gradient at the output.

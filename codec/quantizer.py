@@ -91,11 +91,14 @@ class ResidualQuantizer(nn.Module):
             codes = torch.cat([codes.gather(1, parent.expand(-1, -1, k)), index.unsqueeze(2)], 2)
         return codes.view(*latent.shape[:2], n_codebooks).transpose(1, 2)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """[B, K, N] -> quantized latent [B, N, D]."""
+    def decode(self, codes: Tensor, n_codebooks: Tensor | None = None) -> Tensor:
+        """[B, K, N] -> quantized latent [B, N, D], of the first `n_codebooks` [B] codes only, if given."""
         latent = self.codebooks[0][codes[:, 0]]
         for k in range(1, codes.shape[1]):
-            latent = latent + self.codebooks[k][codes[:, k]]
+            entry = self.codebooks[k][codes[:, k]]
+            if n_codebooks is not None:
+                entry = entry * (n_codebooks > k).view(-1, 1, 1)
+            latent = latent + entry
         return latent
 
     def forward(

@@ -13,28 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import MynahError
-from .shards import Alignment, Label, TokenCorpus
+from .shards import Label
+from .token_crops import Crop
+from .token_prompts import TokenPrompts
 
 WIDTH = 1.15  # longest over shortest item of a bucket, unless more are needed to fill a batch
-
-
-class Crop(NamedTuple):
-    """Frames `start` to `stop` of a recording, and the seed of what is random about this example."""
-
-    label: Label
-    start: int
-    stop: int
-    seed: int
-
-
-class Example(NamedTuple):
-    """What is learned from: `codes` int64 [K, n]; whether the recording `ended` with them; its `speaker`, and
-    what is spoken in these frames, where known."""
-
-    codes: NDArray[np.int64]
-    ended: bool
-    speaker: str | None
-    alignment: Alignment | None
 
 
 class _Bucket(NamedTuple):
@@ -54,20 +37,27 @@ class TokenBatches:
         batch_frames: frames of a batch, padding included, at the most; at least `bound`.
         weights: weight of a frame of each corpus; 1 for those not named.
         seed: of everything random here.
+        prompts: puts prompts before some items; none for None.
 
     Raises:
         MynahError: no recordings with a weight above 0.
     """
 
     def __init__(
-        self, labels: Sequence[Label], bound: int, batch_frames: int, weights: Mapping[str, float], seed: int
+        self,
+        labels: Sequence[Label],
+        bound: int,
+        batch_frames: int,
+        weights: Mapping[str, float],
+        seed: int,
+        prompts: TokenPrompts | None = None,
     ):
         assert 1 <= bound <= batch_frames
         kept = [label for label in labels if weights.get(label.corpus, 1.0) > 0]
         if not kept:
             raise MynahError("no recordings to train on: their corpora have weight 0")
         self.labels = sorted(kept, key=lambda label: min(label.frames, bound))
-        self.bound, self.seed = bound, seed
+        self.bound, self.seed, self.prompts = bound, seed, prompts
         lengths = np.array([min(label.frames, bound) for label in self.labels])
         mass = np.array([label.frames * weights.get(label.corpus, 1.0) for label in self.labels])
         edges = _edges(lengths, batch_frames)
@@ -89,27 +79,9 @@ class TokenBatches:
             label = self.labels[number]
             length = min(label.frames, self.bound)
             start = int(rng.integers(label.frames - length + 1))
-            crops.append(Crop(label, start, start + length, int(rng.integers(2**62))))
+            crop = Crop(label, start, start + length, int(rng.integers(2**62)))
+            crops.append(crop if self.prompts is None else self.prompts.before(crop))
         return crops
-
-
-def example(corpus: TokenCorpus, crop: Crop) -> Example:
-    """The codes of a crop, and what is said in it."""
-    label, start, stop, _ = crop
-    alignment = corpus.alignments.get(label.id)
-    if alignment is not None:
-        alignment = cut(alignment, start, stop)
-    codes = corpus.codes(label, start, stop)
-    return Example(codes, stop == label.frames, label.speaker, alignment)
-
-
-def cut(alignment: Alignment, start: int, stop: int) -> Alignment:
-    """What is spoken from frame `start` to `stop`: phonemes that reach into it, with what they last there."""
-    end = alignment.durations.cumsum()
-    inside = end.clip(start, stop) - (end - alignment.durations).clip(start, stop)
-    heard = inside > 0
-    symbols = tuple(symbol for symbol, kept in zip(alignment.phonemes, heard, strict=True) if kept)
-    return Alignment(symbols, inside[heard])
 
 
 def _edges(lengths: NDArray[np.int64], batch_frames: int) -> list[int]:

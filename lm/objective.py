@@ -23,12 +23,18 @@ class Batch(NamedTuple):
         ended: bool [B], whether the speech is over after an item's last frame, or only the crop.
         condition: of the items. Where several processes train, it always has phonemes and speakers, unknown
             ones if need be, so that every process computes all gradients.
+        prompt_frames: int64 [B], the first frames of each item, which are heard and not learned; None for
+            none.
+        foreign: bool [B], whether these are of another speaker than `condition` tells, who is then never
+            withheld.
     """
 
     codes: Tensor
     n_frames: list[int]
     ended: Tensor
     condition: Condition
+    prompt_frames: Tensor | None = None
+    foreign: Tensor | None = None
 
 
 class Loss(NamedTuple):
@@ -92,11 +98,15 @@ class Objective:
         target, source, time, end = (x.to(device) for x in layout)
         labels = patterns.to_steps(codes, target, config.none)
         learned = target >= 0
+        if batch.prompt_frames is not None:
+            learned = target >= batch.prompt_frames.view(-1, 1, 1)
         learned[torch.arange(len(end), device=device), 0, end] |= batch.ended
         if generators:
             assert len(generators) == len(codes)
             codes = with_noise(codes, batch.n_frames, self.token_noise, config.codebook_size, generators)
-            condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generators)
+            condition = with_dropout(
+                condition, self.phoneme_dropout, self.speaker_dropout, generators, batch.foreign
+            )
         tokens = patterns.to_steps(codes, source, config.none)
         logits = network(tokens, time, condition).float()  # [B, S, K, entries]
         labels, learned = labels.transpose(1, 2), learned.transpose(1, 2)
@@ -131,10 +141,17 @@ def with_noise(
 
 
 def with_dropout(
-    condition: Condition, phonemes: float, speaker: float, generators: Sequence[torch.Generator]
+    condition: Condition,
+    phonemes: float,
+    speaker: float,
+    generators: Sequence[torch.Generator],
+    told: Tensor | None = None,
 ) -> Condition:
-    """The condition without the phonemes, and the speaker, of items drawn with these probabilities."""
+    """The condition without the phonemes, and the speaker, of items drawn with these probabilities; the
+    speaker stays for those items [B] that are to be `told`."""
     drawn = torch.stack([torch.rand(2, generator=generator) for generator in generators])
+    if told is not None:
+        drawn[:, 1] = drawn[:, 1].where(~told.cpu(), 1.0)
 
     def kept(values: Tensor, below: Tensor, probability: float, unknown: int) -> Tensor:
         return values.where((below >= probability).unsqueeze(1).to(values.device), unknown)

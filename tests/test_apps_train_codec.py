@@ -134,7 +134,8 @@ def write(path: Path, recipe: object) -> Path:
         ({}, ["train.lr=NaN"], "lr=nan: a number"),
         ({}, ["train.lr=-1"], "lr=-1"),
         ({}, ["train.ema=1.5"], r"ema=1\.5: between 0 and 1"),
-        ({}, ["train.stage=gan"], "stage='gan': reconstruction or adversarial"),
+        ({}, ["train.stage=gan"], "stage='gan': reconstruction, decoder, adversarial are known"),
+        ({}, ["train.stage=decoder"], "latent_steps=1500: 0 in stage=decoder"),
         ({}, ["train.batch=0"], "batch=0: at least 1"),
         ({}, ["train.crop=0.1"], r"crop=0\.1: at least"),
         ({}, ["train.latent_steps=20000"], "latent_steps=20000: between 0 and steps=10000"),
@@ -143,7 +144,7 @@ def write(path: Path, recipe: object) -> Path:
         ({}, ["train.rate_weights=3"], "a list of numbers"),
         ({}, ["train.rate_weights=[1,1,1,1,1]"], "one weight for each"),
         (
-            {"train": {"stage": "adversarial", "weights": {"mel": 1}}},
+            {"train": {"stage": "adversarial", "latent_steps": 0, "weights": {"mel": 1}}},
             ["train.rate_weights=[1,1,1,1]"],
             "one weight for each",
         ),

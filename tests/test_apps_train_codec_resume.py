@@ -250,19 +250,44 @@ def test_the_adversarial_stage_keeps_the_tokens(corpus, uninterrupted, tmp_path,
     out, first = tmp_path / "out", shutil.copytree(uninterrupted, tmp_path / "first")
     Codec.from_pretrained(first).tables.save(first / checkpoint.TABLES)
     run(corpus, out, options, initial=first)
-    assert Codec.from_pretrained(out).identity == Codec.from_pretrained(first).identity, "reads other files"
-    before, after = (load_file(folder / "model.safetensors") for folder in (uninterrupted, out))
-    changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
-    assert changed == {"decoder"}
-    wav = torch.from_numpy(speech[:16000])[None, None]
-    tokens = [Codec.from_pretrained(f).encode(wav, 16000, 0.6).codes for f in (uninterrupted, out)]
-    assert torch.equal(*tokens)
+    assert_same_tokens(first, out, speech)
     critic = [json.loads(line)["critic"] for line in (out / "progress.jsonl").read_text().splitlines()]
     assert min(critic) < 1.95  # 2 for one that knows nothing
     stopped = tmp_path / "stopped"
     run(corpus, stopped, options, initial=uninterrupted, stop_at=7)
     state = run(corpus, stopped, options, initial=uninterrupted)
     assert_same(state, torch.load(out / "state.pt", weights_only=True))
+
+
+def test_the_decoder_stage_keeps_the_tokens(corpus, uninterrupted, tmp_path, speech):
+    """It hears the codes that files have, and its losses fall."""
+    options = dataclasses.replace(
+        OPTIONS, stage="decoder", steps=24, latent_steps=0, complex_weights=(0.5, 1.0), evaluate_every=8
+    )
+    out, first = tmp_path / "out", shutil.copytree(uninterrupted, tmp_path / "first")
+    Codec.from_pretrained(first).tables.save(first / checkpoint.TABLES)
+    run(corpus, out, options, initial=first)
+    assert_same_tokens(first, out, speech)
+    mel = [json.loads(line)["mel"] for line in (out / "progress.jsonl").read_text().splitlines()]
+    assert mel[-1] < 0.95 * mel[0]
+    codec = Codec.from_pretrained(first)
+    codec.network.freeze_codes()
+    wav, books = torch.from_numpy(speech[:16000])[None], torch.tensor([1])
+    heard, _ = codec.network(wav, torch.tensor([0]), books)
+    decoded = codec.decode(codec.encode(wav[None], 16000, 0.2))
+    delay = codec.config.delay
+    assert torch.allclose(heard[:, delay:], decoded[0, :, : 16000 - delay], atol=1e-4)
+
+
+def assert_same_tokens(first: Path, second: Path, speech: np.ndarray) -> None:
+    """The decoders differ, and nothing else."""
+    codecs = [Codec.from_pretrained(folder) for folder in (first, second)]
+    assert codecs[0].identity == codecs[1].identity, "reads other files"
+    before, after = (load_file(folder / "model.safetensors") for folder in (first, second))
+    changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
+    assert changed == {"decoder"}
+    wav = torch.from_numpy(speech[:16000])[None, None]
+    assert torch.equal(*(codec.encode(wav, 16000, 0.6).codes for codec in codecs))
 
 
 def test_two_processes_train_as_one_with_the_double_batch(corpus, corpus_path, tmp_path, monkeypatch):
@@ -316,7 +341,8 @@ def test_two_processes_train_as_one_with_the_double_batch(corpus, corpus_path, t
 
 
 def test_what_does_not_fit_together(corpus, uninterrupted, tmp_path):
-    adversarial = dataclasses.replace(OPTIONS, stage="adversarial", weights={"mel": 1.0, "features": 1.0})
+    weights = {"mel": 1.0, "features": 1.0}
+    adversarial = dataclasses.replace(OPTIONS, stage="adversarial", latent_steps=0, weights=weights)
     with pytest.raises(MynahError, match="stage=adversarial needs --init"):
         run(corpus, tmp_path / "a", adversarial)
     other = dataclasses.replace(CONFIG, kernel=5)

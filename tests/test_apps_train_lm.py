@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from mynah.apps.train_lm_options import INVENTORY, LMTrainOptions, fitted, read_
 from mynah.apps.train_lm_parts import Collator
 from mynah.data.errors import MynahError
 from mynah.data.shards import TokenCorpus, TokenInfo
-from mynah.data.token_batches import Example
+from mynah.data.token_crops import Example
 from mynah.lm import LanguageModel, LMConfig, Sampling
 from mynah.lm.condition import Condition
 from mynah.lm.network import LMNetwork
@@ -110,8 +111,25 @@ def test_batches_know_what_is_known(corpus):
     assert batch.condition.phonemes.tolist() == [[1, 3, 2], [0, 0, 0]]
     assert batch.condition.durations.tolist() == [[4, 0, 11], [5, 0, 0]]
     assert batch.condition.speaker.tolist() == [[1, 0], [0, 0]]
+    assert batch.prompt_frames.tolist() == [0, 0]
     mute = dataclasses.replace(CONFIG, symbols=(), speaker_dim=0, speakers=())
     assert Collator(mute, torch.device("cpu"))([known]).condition == Condition()
+
+
+def test_prompts_come_before_what_is_learned(corpus):
+    collate = Collator(CONFIG, torch.device("cpu"))
+    label = corpus.labels[1]
+    known = Example(corpus.codes(label, 0, 8), True, "s1", corpus.alignments["r1"])
+    strange = Example(corpus.codes(label, 0, 5), False, "s9", None)
+    batch = collate([known._replace(prompt=strange, foreign=True), strange._replace(prompt=known), known])
+    assert batch.n_frames == [13, 13, 8]
+    assert batch.prompt_frames.tolist() == [5, 8, 0]
+    assert batch.foreign.tolist() == [True, False, False]
+    assert batch.codes[0].tolist() == np.concatenate([strange.codes, known.codes], 1).tolist()
+    assert batch.condition.phonemes.tolist() == [[0, 1, 3, 2], [1, 3, 2, 0], [1, 3, 2, 0]]
+    assert batch.condition.durations.tolist() == [[5, 4, 0, 11], [4, 0, 11, 5], [4, 0, 11, 0]]
+    assert batch.condition.prompt.tolist() == [1, 3, 0]
+    assert batch.condition.speaker.tolist() == [[1, 0], [0, 0], [1, 0]]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from mynah.codec import Codec, checkpoint
-from mynah.codec.codec import SEARCH_PATHS, Encoded
-from mynah.codec.network import CodecNetwork
+from mynah.codec.codec import Encoded
+from mynah.codec.network import SEARCH_PATHS, CodecNetwork
 from mynah.data.errors import AudioError, CheckpointError
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000)

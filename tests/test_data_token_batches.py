@@ -7,7 +7,8 @@ import pytest
 
 from mynah.data.errors import MynahError
 from mynah.data.shards import Alignment, Label, ShardWriter, TokenCorpus, TokenInfo
-from mynah.data.token_batches import Crop, TokenBatches, cut, example
+from mynah.data.token_batches import TokenBatches
+from mynah.data.token_crops import Crop, cut, example
 
 LENGTHS = [*range(10, 200, 3), 1000, 2000]
 

@@ -80,6 +80,29 @@ def test_only_labels_have_gradients():
     ]
 
 
+def test_prompts_are_heard_and_not_learned():
+    logits, given = random_logits(), batch()
+    given = given._replace(prompt_frames=torch.tensor([2, 0]))
+    answers = Answers(logits)
+    loss = EVEN(answers, CONFIG, given)
+    loss.total.backward()
+    assert loss.learned.tolist() == [4 + 4 + 1, 8, 8]
+    assert (logits.grad[0].abs().sum(-1) > 0).T.int().tolist() == [
+        [0, 0, 1, 1, 1, 1, 1, 0],
+        [0, 0, 0, 1, 1, 1, 1, 0],
+        [0, 0, 0, 0, 1, 1, 1, 1],
+    ]
+    assert (answers.asked[0][0, 0, 1:7] == given.codes[0, 0]).all()
+
+
+def test_after_a_foreign_prompt_the_speaker_is_always_told():
+    objective = Objective((1.0, 1.0, 1.0), speaker_dropout=1.0)
+    answers = Answers(random_logits())
+    given = batch()._replace(foreign=torch.tensor([False, True]))
+    objective(answers, CONFIG, given, seeded(0, 1))
+    assert answers.asked[2].speaker.any(1).tolist() == [False, True]
+
+
 def test_what_lies_beyond_an_item_has_no_effect():
     given = batch()
     other = given.codes.clone()

@@ -1,0 +1,53 @@
+"""Parts of recordings that a language model learns from."""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .shards import Alignment, Label, TokenCorpus
+
+
+class Crop(NamedTuple):
+    """Frames `start` to `stop` of a recording, the seed of what is random about this example, the `prompt`
+    that is heard before, and whether that is `foreign`: of another speaker."""
+
+    label: Label
+    start: int
+    stop: int
+    seed: int
+    prompt: Optional["Crop"] = None
+    foreign: bool = False
+
+
+class Example(NamedTuple):
+    """What is learned from: `codes` int64 [K, n]; whether the recording `ended` with them; its `speaker`, and
+    what is spoken in these frames, where known; the `prompt` heard before, which is not learned, and whether
+    that is `foreign`."""
+
+    codes: NDArray[np.int64]
+    ended: bool
+    speaker: str | None
+    alignment: Alignment | None
+    prompt: Optional["Example"] = None
+    foreign: bool = False
+
+
+def example(corpus: TokenCorpus, crop: Crop) -> Example:
+    """The codes of a crop, and what is said in it."""
+    label, start, stop = crop.label, crop.start, crop.stop
+    alignment = corpus.alignments.get(label.id)
+    if alignment is not None:
+        alignment = cut(alignment, start, stop)
+    codes = corpus.codes(label, start, stop)
+    prompt = None if crop.prompt is None else example(corpus, crop.prompt)
+    return Example(codes, stop == label.frames, label.speaker, alignment, prompt, crop.foreign)
+
+
+def cut(alignment: Alignment, start: int, stop: int) -> Alignment:
+    """What is spoken from frame `start` to `stop`: phonemes that reach into it, with what they last there."""
+    end = alignment.durations.cumsum()
+    inside = end.clip(start, stop) - (end - alignment.durations).clip(start, stop)
+    heard = inside > 0
+    symbols = tuple(symbol for symbol, kept in zip(alignment.phonemes, heard, strict=True) if kept)
+    return Alignment(symbols, inside[heard])

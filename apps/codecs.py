@@ -2,9 +2,10 @@
 
 import io
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import BinaryIO, cast
 
-from ..codec import Codec
+from ..codec import Codec, checkpoint
 from ..codec.bitstream import BitstreamReader, Header
 from ..codec.framing import read_fully
 from ..data.errors import BitstreamError, CheckpointError, MynahError
@@ -12,10 +13,14 @@ from ..data.errors import BitstreamError, CheckpointError, MynahError
 DEFAULT = "mynah-16k"
 
 
-@lru_cache(maxsize=2)
-def load(name_or_folder: str) -> Codec:
+def load(name_or_folder: str | Path) -> Codec:
     """A codec by its name or folder; CheckpointError lists the shipped ones."""
-    return Codec.from_pretrained(name_or_folder)
+    return _load(checkpoint.resolve(name_or_folder))
+
+
+@lru_cache(maxsize=2)
+def _load(folder: Path) -> Codec:
+    return Codec.from_pretrained(folder)
 
 
 def codebooks_for(codec: Codec, bitrate: float) -> int:
@@ -40,7 +45,7 @@ def codec_of(header: Header, chosen: str | None) -> Codec:
         CheckpointError: the chosen one does not exist.
     """
     try:
-        codec = load(chosen or header.codec)
+        codec = load(chosen or checkpoint.shipped(header.codec))
     except CheckpointError as error:
         if chosen is not None:
             raise

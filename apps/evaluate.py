@@ -39,9 +39,7 @@ def codec(
     scores: Annotated[
         str, typer.Option(metavar="A,B", help="Which scores to take.")
     ] = "pesq_wb,estoi,si_sdr,mel_distance,dnsmos",
-    out: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Write everything there as well.", show_default=False)
-    ] = None,
+    out: Out = None,
     force: arguments.Force = False,
 ) -> int:
     """Measure a codec on recordings: quality, real bitrate, tokens kept, speed, beside other codecs."""

@@ -97,15 +97,24 @@ def evaluate(
     pace = Durations.from_pretrained(durations)
     found = found or {name: voice_store.find(name) for name in _shipped()}
     speakers = {name: Synthesizer(coder, lm, pace, voice) for name, voice in found.items()}
+    note = Notes(tell)
     real: dict[str, list[Real]] = {name: [] for name in found}
     if data is not None:
         recordings = read_manifest(data)
-        real = {name: real_recordings(voice, recordings, data, limit) for name, voice in found.items()}
+        missing = []
+        for name, voice in found.items():
+            try:
+                real[name] = real_recordings(voice, recordings, data, limit)
+            except MynahError as error:
+                missing.append(error)
+                if voices or len(missing) == len(found):
+                    raise missing[0] from None
+        for error in missing:
+            note(f"not compared: {error}")
     phone_head = PhoneHead.from_pretrained(coder, head)
     texts = chosen(limit)
     how = Speaking(seed, guidance, sampling or Sampling())
     bitrate = coder.config.bitrates[coder.rate_index(lm.config.n_codebooks)]
-    note = Notes(tell)
     report = about(coder, data=data, seed=seed, guidance=guidance, sampling=how.sampling.__dict__)
     report |= {"model": lm.config.name, "durations": pace.config.name, "head": phone_head.config.name}
     report |= {"kbps": bitrate, "notes": note.lines, "peak_memory_mb": None, "voices": {}, "complete": False}

@@ -1,6 +1,6 @@
 """`mynah train tables`: the entropy coder's tables of a trained codec, from the codes of real speech."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..codec.codec import Codec
 from ..codec.entropy import EntropyTables
 from ..codec.entropy_fit import fit_tables
 from ..data.corpus import PackedCorpus
+from ..data.errors import MynahError
 from .train_data import packed
 
 
@@ -38,9 +39,21 @@ def fit(folder: Path, corpus: PackedCorpus, hours: float, seed: int = 0) -> Entr
     return tables
 
 
-def fit_from(folder: Path, data: Path, hours: float) -> str:
-    """Fit on the training split of a folder of speech; returns a line with the validation bits per code."""
-    corpora = packed(data, (), print)
+def fit_from(
+    name_or_folder: Path, data: Path, hours: float, excluded: Sequence[str] = (), force: bool = False
+) -> str:
+    """Fit on the training split of a folder of speech; returns a line with the validation bits per code.
+
+    Raises:
+        MynahError: no such codec; tables that are there already, unless `force`; no recordings.
+    """
+    folder = checkpoint.resolve(name_or_folder)
+    if (folder / checkpoint.TABLES).exists() and not force:
+        raise MynahError(
+            f"{folder / checkpoint.TABLES}: is there already, and files that were made with it could not be "
+            "read any more; --force replaces it"
+        )
+    corpora = packed(data, excluded, print)
     tables = fit(folder, corpora.train, hours)
     codec = Codec.from_pretrained(folder)
     bits, frames = np.zeros(tables.n_codebooks), 0

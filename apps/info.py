@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ..codec import checkpoint
 from ..codec.salvage import Info, inspect
 from ..data.errors import BitstreamError, CheckpointError
 from .codecs import codec_of, load, nominal_bitrate
@@ -43,11 +44,13 @@ def facts(info: Info, codec: str | None = None) -> dict[str, str]:
     }
 
 
-def summarise(source: str) -> Report:
-    """One line about one file of many."""
+def summarise(source: str, codec: str | None = None) -> Report:
+    """One line about one file of many; with a codec, also whether that can decode it."""
     with open_input(source) as file, about(source):
         info = inspect(file)
     state = "intact" if info.problem is None else f"DAMAGED: {info.problem}"
+    if codec is not None:
+        state += f"; {_known(info, codec)}"
     return Report(
         [f"{info.seconds:9.2f} s {info.bitrate:7.3f} kbit/s  {source}  {state}"], info.problem is None
     )
@@ -56,7 +59,7 @@ def summarise(source: str) -> Report:
 def _operating_point(info: Info, chosen: str | None) -> str:
     """The nominal bitrate, which depends on the codec's codebook size."""
     try:
-        codec = load(chosen or info.header.codec)
+        codec = load(chosen or checkpoint.shipped(info.header.codec))
     except CheckpointError:
         return ""
     return f"{nominal_bitrate(codec, info.header.n_codebooks):g} kbit/s a channel, "

@@ -48,7 +48,7 @@ def continue_(
     least: Annotated[
         float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same speech.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="The same seed gives the same speech.")] = 0,
     temperature: Annotated[
         float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
     ] = 1.0,

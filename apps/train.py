@@ -18,6 +18,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="As train.steps=100; repeatable.", show_default=False),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
+]
 
 
 def codec(
@@ -30,10 +34,7 @@ def codec(
         Path | None, typer.Option(metavar="DIR", help="A codec to start from.", show_default=False)
     ] = None,
     settings: Settings = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CORPUS", help="A corpus of DIR to leave out; repeatable.", show_default=False),
-    ] = None,
+    exclude: Exclude = None,
 ) -> int:
     """Train a codec, or take up the run in --out. Ctrl-C saves it."""
     from .train_data import train_codec
@@ -118,11 +119,13 @@ def tables(
     codec: Annotated[Path, typer.Argument(metavar="DIR", help="A trained codec's folder.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Speech to count codes on, as for training.")],
     hours: Annotated[float, typer.Option(min=0.01, help="Hours of it that are coded.")] = 8.0,
+    exclude: Exclude = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace tables that are there.")] = False,
 ) -> int:
     """Fit the entropy coder's tables of a trained codec: its files get 5 to 15 % smaller."""
     from .fit_tables import fit_from
 
-    print(fit_from(codec, data, hours))
+    print(fit_from(codec, data, hours, exclude or [], force))
     return OK
 
 

@@ -147,7 +147,7 @@ def train(
 
     if main:
         out.mkdir(parents=True, exist_ok=True)
-        if options.frozen and initial is not None and (initial / checkpoint.TABLES).exists():
+        if options.frozen and initial is not None and step == 0 and (initial / checkpoint.TABLES).exists():
             shutil.copyfile(initial / checkpoint.TABLES, out / checkpoint.TABLES)  # its codes, so its files
         write_recipe(out, codec=config, train=options)
     loader: DataLoader = DataLoader(

@@ -69,7 +69,9 @@ def train(
     check_told(corpus, config, labels)
     bound = frames_of(options.crop, config)
     weights = options.corpus_weights
-    prompts = TokenPrompts(labels, weights, config.speakers, options.prompted) if options.prompted else None
+    prompts = None
+    if options.prompted:
+        prompts = TokenPrompts(labels, weights, config.speakers, corpus.alignments, options.prompted)
     batches = TokenBatches(labels, bound, options.batch_frames, weights, options.seed, prompts)
     if options.batch_frames // bound < processes:
         raise MynahError(f"batch_frames={options.batch_frames}: at least a crop for each process is needed")

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..data.errors import MynahError
 from ..data.shards import TokenInfo
 from ..data.text import PAD, SYMBOLS
+from ..data.token_prompts import SHORTEST
 from ..lm.config import LMConfig
 from .recipe import check_types, known_options, read_sections, schedule
 
@@ -27,8 +28,8 @@ class LMTrainOptions:
         ema: decay of the averaged weights, which are what is evaluated and kept.
         stream_weights: weight of each stream's cross-entropy, one for each codebook of the tokens.
         z, token_noise, phoneme_dropout, speaker_dropout: as in `lm.objective.Objective`.
-        prompted: share of the items that begin with a part of another recording, as in
-            `data.token_prompts`.
+        prompted: share of the aligned items that begin with a part of another recording, as in
+            `data.token_prompts`; some find none.
         phonemes: whether the model is told what is spoken, where the tokens' alignments tell: `lm.symbols` is
             then the inventory of `mynah.data.text`.
         corpus_weights: weight of a frame of each corpus (1 where not named, 0 to leave it out).
@@ -123,6 +124,9 @@ def fitted(config: LMConfig, options: LMTrainOptions, info: TokenInfo) -> LMConf
     if not 1 <= bound <= config.max_frames:
         most = config.max_frames / config.frame_rate
         raise MynahError(f"crop={options.crop:g}: a frame to {most:g} seconds (lm.max_frames)")
+    if options.prompted and bound < 2 * SHORTEST:
+        least = 2 * SHORTEST / config.frame_rate
+        raise MynahError(f"prompted={options.prompted:g} needs a crop of {least:g} seconds at least")
     if options.batch_frames < bound:
         raise MynahError(f"batch_frames={options.batch_frames}: at least a crop's {bound} frames")
     return config

@@ -84,7 +84,7 @@ def info(source: str, codec: str | None) -> int:
     intact = True
     for path in found:
         try:
-            report = summarise(path)
+            report = summarise(path, codec)
         except MynahError as error:
             tell(str(error))
             intact = False

@@ -9,6 +9,7 @@ from ..data.errors import MynahError
 from . import arguments
 
 OK = 0
+MODEL = "mynah-lm"
 DOUBT = "does not seem to say this text; the voice may be poor"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the voice.")]
@@ -42,7 +43,10 @@ def add(
         str | None,
         typer.Option(help="Instead of a clip: a speaker that --model knows by name.", show_default=False),
     ] = None,
-    model: arguments.LanguageModel = "mynah-lm",
+    model: Annotated[
+        str | None,
+        typer.Option(help="With --speaker: name or folder of the language model.", show_default=MODEL),
+    ] = None,
     codec: arguments.Codec = "mynah-16k",
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of this name.")] = False,
 ) -> int:
@@ -56,9 +60,11 @@ def add(
 
     if (clip is None) == (speaker is None) or (speaker is not None and text is not None):
         raise MynahError("a voice comes from a clip, perhaps with its --text, or from a --speaker")
+    if clip is not None and model is not None:
+        raise MynahError("--model goes with --speaker: a voice from a clip is not a language model's")
     if clip is None:
         voice_store.check_new(name, force)
-        voice = known_voice(load(codec), LanguageModel.from_pretrained(model), name, speaker or "")
+        voice = known_voice(load(codec), LanguageModel.from_pretrained(model or MODEL), name, speaker or "")
         print(f"{name}: {voice_store.add(voice, force)}")
         return OK
     made = make(name, clip, text, codec, force)

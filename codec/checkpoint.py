@@ -73,6 +73,13 @@ def codes_hash(config: CodecConfig, tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def shipped(name: str) -> Path:
+    """A shipped codec by its name alone, as a file names it, who must not choose a folder."""
+    if name not in {path.parent.name for path in SHIPPED.glob("*/config.json")}:
+        raise CheckpointError(f"{name!r} is no shipped codec")
+    return SHIPPED / name
+
+
 def resolve(name_or_folder: str | Path) -> Path:
     """A folder given as such, or a shipped codec's name; anything else lists what there is."""
     return resolve_in(SHIPPED, "codec", name_or_folder)

@@ -1,7 +1,8 @@
 """Batches of token crops as a pure function of (seed, step): a run killed anywhere resumes to the same data,
 and any number of processes sees the same batches.
 
-A recording up to the bound is taken whole, a longer one as a crop of that length. The items of a batch are of
+A recording up to the bound is taken whole, a longer one as a crop of that length; a prompt takes the place
+of some frames. The items of a batch are of
 about the same length, so that little of it is padding.
 """
 

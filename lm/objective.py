@@ -24,9 +24,9 @@ class Batch(NamedTuple):
         condition: of the items. Where several processes train, it always has phonemes and speakers, unknown
             ones if need be, so that every process computes all gradients.
         prompt_frames: int64 [B], the first frames of each item, which are heard and not learned; None for
-            none.
+            none. Where there are any, phonemes are never withheld: they tell where the prompt ends.
         foreign: bool [B], whether these are of another speaker than `condition` tells, who is then never
-            withheld.
+            withheld either.
     """
 
     codes: Tensor
@@ -104,9 +104,12 @@ class Objective:
         if generators:
             assert len(generators) == len(codes)
             codes = with_noise(codes, batch.n_frames, self.token_noise, config.codebook_size, generators)
-            condition = with_dropout(
-                condition, self.phoneme_dropout, self.speaker_dropout, generators, batch.foreign
-            )
+            told = torch.zeros(len(codes), 2, dtype=torch.bool)
+            if batch.prompt_frames is not None:
+                told[:, 0] = batch.prompt_frames > 0
+            if batch.foreign is not None:
+                told[:, 1] = batch.foreign
+            condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generators, told)
         tokens = patterns.to_steps(codes, source, config.none)
         logits = network(tokens, time, condition).float()  # [B, S, K, entries]
         labels, learned = labels.transpose(1, 2), learned.transpose(1, 2)
@@ -147,11 +150,11 @@ def with_dropout(
     generators: Sequence[torch.Generator],
     told: Tensor | None = None,
 ) -> Condition:
-    """The condition without the phonemes, and the speaker, of items drawn with these probabilities; the
-    speaker stays for those items [B] that are to be `told`."""
+    """The condition without the phonemes, and the speaker, of items drawn with these probabilities, where
+    they are not to be `told` whatever is drawn: bool [B, 2]."""
     drawn = torch.stack([torch.rand(2, generator=generator) for generator in generators])
     if told is not None:
-        drawn[:, 1] = drawn[:, 1].where(~told.cpu(), 1.0)
+        drawn = drawn.where(~told, 1.0)
 
     def kept(values: Tensor, below: Tensor, probability: float, unknown: int) -> Tensor:
         return values.where((below >= probability).unsqueeze(1).to(values.device), unknown)

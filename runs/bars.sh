@@ -10,7 +10,7 @@ report=$(mktemp -d)/bars.json
 trap 'rm -rf "$(dirname "$report")"' EXIT
 
 mynah evaluate codec --data "$data" --codec "$codec" --groups librispeech-30 --peers "" --scores pesq_wb,estoi \
-    --out "$report" >&2
+    --json "$report" >&2
 python - "$report" <<'PYTHON'
 import json
 import sys

@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 data=${1:-../shared/data}
 codec=${2:-mynah-16k}
 
-mynah evaluate codec --data "$data" --codec "$codec" --clips 40 --out docs/evaluation.json --force
+mynah evaluate codec --data "$data" --codec "$codec" --clips 40 --json docs/evaluation.json --force

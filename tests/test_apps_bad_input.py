@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -301,6 +302,17 @@ def test_an_unknown_codec_is_named_with_those_that_there_are(tree, mynah, encode
     check_refused(result, tree, "'nosuch'", *shipped)
     check_refused(mynah("decode", encoded, tree / "out.wav"), tree, "'tiny'", "--codec")
     assert "'tiny'" in mynah("info", encoded).stdout  # everything else can be told
+
+
+def test_a_file_chooses_no_folder(tree, mynah, encoded, tiny_folder, monkeypatch):
+    """A folder that is called as the file's codec is not read for it."""
+    shutil.copytree(tiny_folder, tree / "tiny")
+    monkeypatch.chdir(tree)
+    result = mynah("decode", encoded, tree / "out.wav")
+    assert result.returncode == 2
+    assert "'tiny' is no shipped codec" in result.stderr
+    assert "kbit/s a channel" not in mynah("info", encoded).stdout
+    assert mynah("decode", encoded, tree / "out.wav", "--codec", "tiny").returncode == 0
 
 
 def test_a_bitrate_that_is_not_offered(encode, encoded, tree):

@@ -209,6 +209,7 @@ def test_bad_input(go_on, mynah, tree, model, other_codec, tmp_path_factory):
         (("talk.wav", "--seconds", 0), "out.wav", "--seconds 0: a time"),
         (("talk.wav", "--seconds", "nan"), "out.wav", "--seconds nan: a time"),
         (("talk.wav", "--least", -1), "out.wav", "--least -1: a time"),
+        (("talk.wav", "--seed", 2**64), "out.wav", "--seed"),
         (("talk.wav", "--temperature", -1), "out.wav", "--temperature -1: a number"),
         (("talk.wav", "--model", "nobody"), "out.wav", "'nobody' is neither a shipped language model"),
         (("talk.wav", "--codec", "nobody"), "out.wav", "'nobody' is neither a shipped codec"),

@@ -152,6 +152,14 @@ def test_all_shipped_voices_without_recordings(run, tmp_path):
     assert report["voices"]["ann"]["sets"]["all"]["likeness"] is None
 
 
+def test_a_voice_without_recordings_is_not_compared_unless_it_is_named(run, tmp_path, data):
+    done = run("--limit", 1, "--data", data, "--json", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert {name: "real" in voice for name, voice in report["voices"].items()} == {"ann": True, "tiny": False}
+    assert report["notes"][0].startswith("not compared: the voice tiny names no speaker")
+
+
 def test_all_sentences_are_spoken_unless_limited(monkeypatch):
     monkeypatch.undo()
     numbered = evaluate_tts.chosen(None)

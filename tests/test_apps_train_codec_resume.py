@@ -25,6 +25,7 @@ from mynah.apps.train_options import TrainOptions
 from mynah.codec import Codec, checkpoint
 from mynah.codec.config import CodecConfig
 from mynah.codec.discriminator import MultiScaleDiscriminator
+from mynah.codec.entropy_fit import fit_tables
 from mynah.data.corpus import PackedCorpus, open_packed, pack
 from mynah.data.errors import MynahError
 
@@ -268,6 +269,12 @@ def test_the_decoder_stage_keeps_the_tokens(corpus, uninterrupted, tmp_path, spe
     Codec.from_pretrained(first).tables.save(first / checkpoint.TABLES)
     run(corpus, out, options, initial=first)
     assert_same_tokens(first, out, speech)
+    shutil.copytree(first, tmp_path / "other")
+    few = np.random.default_rng(0).integers(4, size=(CONFIG.n_codebooks, 4000))
+    fit_tables([few], CONFIG.codebook_size).save(tmp_path / "other" / checkpoint.TABLES)
+    before = (out / checkpoint.TABLES).read_bytes()
+    run(corpus, out, options, initial=tmp_path / "other")
+    assert (out / checkpoint.TABLES).read_bytes() == before, "a run that is taken up keeps its tables"
     mel = [json.loads(line)["mel"] for line in (out / "progress.jsonl").read_text().splitlines()]
     assert mel[-1] < 0.95 * mel[0]
     codec = Codec.from_pretrained(first)

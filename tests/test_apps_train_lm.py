@@ -17,7 +17,7 @@ from mynah.apps.train_lm_evaluate import LMValidation
 from mynah.apps.train_lm_options import INVENTORY, LMTrainOptions, fitted, read_lm_recipe
 from mynah.apps.train_lm_parts import Collator
 from mynah.data.errors import MynahError
-from mynah.data.shards import TokenCorpus, TokenInfo
+from mynah.data.shards import Label, ShardWriter, TokenCorpus, TokenInfo
 from mynah.data.token_crops import Example
 from mynah.lm import LanguageModel, LMConfig, Sampling
 from mynah.lm.condition import Condition
@@ -132,6 +132,40 @@ def test_prompts_come_before_what_is_learned(corpus):
     assert batch.condition.speaker.tolist() == [[1, 0], [0, 0], [1, 0]]
 
 
+def test_training_after_prompts(tmp_path, monkeypatch):
+    """What is learned is what is counted, and a run that was stopped goes on with the same prompts."""
+    with ShardWriter(tmp_path / "tokens", INFO) as writer:
+        for i in range(8):
+            codes = np.random.default_rng(i).integers(INFO.codebook_size, size=(3, 60 + i))
+            writer.add(Label(f"r{i}", "own", "train", f"s{i % 2}", None, None, 0, 0, 0), codes)
+            line = {"id": f"r{i}", "phonemes": ["a", "b"], "durations": [30, 30 + i]}
+            with open(tmp_path / "tokens" / "alignments.jsonl", "a") as f:
+                f.write(json.dumps(line) + "\n")
+    corpus = TokenCorpus(tmp_path / "tokens")
+    config = dataclasses.replace(CONFIG, max_frames=80)
+    options = dataclasses.replace(OPTIONS, steps=4, crop=1.3, batch_frames=200, prompted=1.0)
+    seen = []
+    call = train_lm.Objective.__call__
+
+    def watched(self, network, config, batch, generators, share):
+        loss = call(self, network, config, batch, generators, share)
+        seen.append(
+            (batch.prompt_frames.tolist(), batch.foreign.tolist(), loss.learned.tolist(), share.tolist())
+        )
+        return loss
+
+    monkeypatch.setattr(train_lm.Objective, "__call__", watched)
+    whole = run(corpus, tmp_path / "whole", options, config)
+    prompts, foreign, learned, shares = zip(*seen, strict=True)
+    assert learned == shares
+    assert sum(n > 0 for step in prompts for n in step) > 8
+    assert {told for step in foreign for told in step} == {True, False}
+    run(corpus, tmp_path / "parts", options, config, stop_at=2)
+    again = run(corpus, tmp_path / "parts", options, config)
+    for name, value in whole["network"].items():
+        assert torch.equal(value, again["network"][name]), name
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(corpus, out, stop_at=2)
@@ -216,6 +250,7 @@ def test_recipe_errors_are_one_clear_line(tmp_path, recipe, overrides, named):
         ({}, {"stream_weights": (1.0, 1.0)}, "one for each of the tokens' 3 streams"),
         ({}, {"crop": 9.0}, r"crop=9: a frame to 8 seconds"),
         ({}, {"crop": 0.001}, "crop=0.001: a frame to"),
+        ({}, {"crop": 0.9, "prompted": 0.5}, r"prompted=0\.5 needs a crop of 1 seconds"),
         ({}, {"batch_frames": 10}, "batch_frames=10: at least a crop's 20 frames"),
         ({}, {"phonemes": True}, "leave lm.symbols out"),
     ],

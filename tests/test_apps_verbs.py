@@ -170,6 +170,10 @@ def test_info_tells_what_the_file_is(talk, mynah, tiny, tiny_folder):
     assert f"{size * 8 / 1000 / (length / 22_050):.3f} kbit/s" in facts["real rate"]
     assert f"tiny, identity {tiny.identity}" in facts["codec"]
     assert "intact" in facts["integrity"]
+    (line,) = mynah("info", talk.parent, "--codec", tiny_folder).stdout.splitlines()
+    assert line.endswith("intact; installed, can be decoded")
+    (line,) = mynah("info", talk.parent).stdout.splitlines()
+    assert line.endswith(f"{talk}  intact")
     talk.write_bytes(talk.read_bytes()[:-1])
     damaged = mynah("info", talk)
     assert damaged.returncode == 2

@@ -150,6 +150,7 @@ def test_other_bad_input(add, clip, tmp_path, folder, ship, monkeypatch):
     refused(add("zoe", clip), "is the name of a shipped voice")
     refused(add("ann", clip, "--text", "?!"), "nothing to say")
     refused(add("ann", clip, "--codec", "nosuch"), "'nosuch'")
+    refused(add("ann", clip, "--model", "mynah-lm"), "--model goes with --speaker")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MYNAH_VOICES", str(tmp_path / "file"))
     refused(add("ann", clip), "cannot be written")

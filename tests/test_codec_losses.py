@@ -221,8 +221,8 @@ def test_one_judgement_serves_decoder_and_discriminator():
     network = CodecNetwork(CodecConfig(latent_dim=8, encoder_dim=16, decoder_dim=16, fine_dim=16))
     config = network.config
     torch.nn.init.normal_(network.quantizer.codebooks)
-    network.quantizer.eval()
-    network.encoder.requires_grad_(False)
+    network.freeze_codes()
+    frozen = {k: v.clone() for k, v in network.quantizer.state_dict().items()}
     weights = {"mel": 1.0, "adversarial": 1.0, "features": 1.0}
     torch.manual_seed(0)
     critic = MultiScaleDiscriminator((256, 128), 4)
@@ -232,7 +232,8 @@ def test_one_judgement_serves_decoder_and_discriminator():
     step.loss.backward()
     assert all(p.grad is None for p in critic.parameters())
     decoder = {k: p.grad.clone() for k, p in network.named_parameters() if p.grad is not None}
-    assert decoder
+    assert {k.split(".")[0] for k in decoder} == {"decoder"}
+    assert all(torch.equal(v, frozen[k]) for k, v in network.quantizer.state_dict().items())
     critic_loss.backward()
     for k, p in network.named_parameters():
         assert p.grad is None if k not in decoder else torch.equal(p.grad, decoder[k])

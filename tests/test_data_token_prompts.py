@@ -21,7 +21,8 @@ LABELS += [label("left-out", "ben", "silent"), label("short", "ben", frames=SHOR
 
 
 def prompts(share: float = 1.0, labels: list[Label] = LABELS) -> TokenPrompts:
-    return TokenPrompts(labels, {"silent": 0.0}, ["anna"], share)
+    aligned = {x.id for x in labels} - {"ben-5"}
+    return TokenPrompts(labels, {"silent": 0.0}, ["anna"], aligned, share)
 
 
 def drawn(whose: str, n: int = 400, share: float = 1.0, frames: int = 300) -> list[Crop]:
@@ -31,9 +32,7 @@ def drawn(whose: str, n: int = 400, share: float = 1.0, frames: int = 300) -> li
 
 def test_a_named_voice_hears_itself_and_others():
     crops = [crop for crop in drawn("anna-0") if crop.prompt is not None]
-    assert (
-        0.55 * 400 < len(crops) < 0.8 * 400
-    )  # some draws are of the recording itself, or of anna as a stranger
+    assert len(crops) > 0.97 * 400
     foreign = [crop for crop in crops if crop.foreign]
     assert 0.35 < len(foreign) / len(crops) < 0.65
     others = Counter(crop.prompt.label.speaker for crop in foreign)
@@ -58,16 +57,19 @@ def test_lengths():
         lengths = [crop.prompt.stop - crop.prompt.start for crop in crops]
         assert min(lengths) == SHORTEST
         assert max(lengths) == most
-        assert all(crop.start == 10 for crop in crops)
         assert all(crop.stop - crop.start + n == frames for crop, n in zip(crops, lengths, strict=True))
+        whole_end = [crop.stop == 10 + frames for crop in crops]
+        assert 0.4 < np.mean(whole_end) < 0.6
+        assert all((crop.start == 10) != end for crop, end in zip(crops, whole_end, strict=True))
         assert all(0 <= crop.prompt.start < crop.prompt.stop <= 400 for crop in crops)
     assert all(crop.prompt is None for crop in drawn("ben-0", frames=2 * SHORTEST - 1))
 
 
 def test_share():
     found = sum(crop.prompt is not None for crop in drawn("ben-0", n=2000, share=0.3))
-    assert 0.3 * 5 / 6 * 0.85 < found / 2000 < 0.3 * 5 / 6 * 1.15
+    assert 0.25 < found / 2000 < 0.35
     assert not any(crop.prompt for crop in drawn("ben-0", share=0.0))
+    assert not any(crop.prompt for crop in drawn("ben-5")), "not aligned"
 
 
 def test_in_batches_they_are_a_function_of_seed_and_step():
@@ -80,7 +82,7 @@ def test_in_batches_they_are_a_function_of_seed_and_step():
     with_prompts = [crop for batch in first for crop in batch]
     assert any(crop.prompt for crop in with_prompts)
     for one, other in zip(plain, with_prompts, strict=True):
-        assert (one.label, one.start, one.seed) == (other.label, other.start, other.seed)
+        assert (one.label, one.seed) == (other.label, other.seed)
         n = 0 if other.prompt is None else other.prompt.stop - other.prompt.start
-        assert one.stop == other.stop + n
+        assert one.stop - one.start == other.stop - other.start + n
     assert np.mean([crop.prompt is not None for crop in with_prompts]) > 0.2

@@ -95,12 +95,13 @@ def test_prompts_are_heard_and_not_learned():
     assert (answers.asked[0][0, 0, 1:7] == given.codes[0, 0]).all()
 
 
-def test_after_a_foreign_prompt_the_speaker_is_always_told():
-    objective = Objective((1.0, 1.0, 1.0), speaker_dropout=1.0)
+def test_after_a_prompt_the_text_is_always_told_and_after_a_foreign_one_the_speaker():
+    objective = Objective((1.0, 1.0, 1.0), phoneme_dropout=1.0, speaker_dropout=1.0)
     answers = Answers(random_logits())
-    given = batch()._replace(foreign=torch.tensor([False, True]))
+    given = batch()._replace(prompt_frames=torch.tensor([2, 0]), foreign=torch.tensor([False, True]))
     objective(answers, CONFIG, given, seeded(0, 1))
     assert answers.asked[2].speaker.any(1).tolist() == [False, True]
+    assert answers.asked[2].phonemes.any(1).tolist() == [True, False]
 
 
 def test_what_lies_beyond_an_item_has_no_effect():

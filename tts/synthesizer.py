@@ -20,7 +20,6 @@ from ..data.errors import CheckpointError
 from ..data.text import PAD, SILENCE, SYMBOLS, phonemize_long
 from ..data.text.split import LONGEST
 from ..lm import LanguageModel, Sampling
-from .durations import RATES as MODEL_RATES
 from .durations import Durations
 from .pieces import Part, parts
 from .voice import Voice, VoiceError
@@ -119,7 +118,6 @@ class Synthesizer:
     def _pieces(
         self, text: str | Iterable[str], rate: float, user_lexicon: Mapping[str, tuple[str, ...]] | None
     ) -> Iterator[Piece]:
-        rate = min(max(rate, MODEL_RATES[0]), MODEL_RATES[1])
         seconds = self._most / self.lm.config.frame_rate
         longest = min(max(int(CHARACTERS * seconds), 40), LONGEST)
         for said in phonemize_long(text, user_lexicon, longest):

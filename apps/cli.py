@@ -101,8 +101,9 @@ def encode(
     from .encode import Encode
 
     work = Encode(codec, bitrate)
-    work.check()
-    return verbs.run("encode", work, source, target, AUDIO_SUFFIXES, files.SUFFIX, force, jobs)
+    return verbs.run(
+        "encode", work, source, target, AUDIO_SUFFIXES, files.SUFFIX, force, jobs, check=work.check
+    )
 
 
 @verb
@@ -132,6 +133,8 @@ def decode(
     work.check()
     if suffix.lower() not in FORMATS:
         raise MynahError(f"--suffix {suffix}: not one of {', '.join(FORMATS)}")
+    if target == "-" and suffix.lower() != ".wav":
+        raise MynahError(f"--suffix {suffix}: standard output gets .wav alone, name a file")
     return verbs.run("decode", work, source, target, (files.SUFFIX,), suffix, force, jobs, tuple(FORMATS))
 
 
@@ -171,6 +174,8 @@ def tokens(
     from .tokens import Tokens, is_array
 
     to_codes = is_array(source) or (os.path.isdir(source) and not folders.find(source, [files.SUFFIX]))
+    if target is not None and not os.path.isdir(source) and not source.endswith(files.SUFFIX):
+        to_codes = to_codes or target.endswith(files.SUFFIX)
     old, new = (".npy", files.SUFFIX) if to_codes else (files.SUFFIX, ".npy")
     return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
 

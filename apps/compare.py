@@ -38,7 +38,8 @@ class Scores(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One operating point: kbit/s of all channels, nominal and real; scores over the channels; the sound."""
+    """One operating point: nominal kbit/s of a channel and real ones of all; scores over the channels; the
+    sound."""
 
     nominal: float
     real: float
@@ -103,8 +104,7 @@ def compare(codec: Codec, sound: Audio) -> Iterator[Row]:
     """Code and decode a sound at every bitrate, lowest first, and measure what comes back."""
     for bitrate in codec.config.bitrates:
         coded = code(codec, sound, bitrate)
-        nominal = bitrate * len(coded.codes)
-        yield Row(nominal, coded.bitrate(sound.sample_rate), *score(sound, coded.wav), coded.wav)
+        yield Row(bitrate, coded.bitrate(sound.sample_rate), *score(sound, coded.wav), coded.wav)
 
 
 def _mean(scores: Iterable[float]) -> float:
@@ -113,12 +113,18 @@ def _mean(scores: Iterable[float]) -> float:
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def table(rows: Iterable[Row]) -> Iterator[str]:
-    """Lines of text; a score that is not defined (silence, too short) is shown as a dash."""
+def table(rows: Iterable[Row], channels: int) -> Iterator[str]:
+    """Lines of text; a score that is not defined is shown as a dash, and a last line says why."""
+    if channels > 1:
+        yield f"kbit/s of each of {channels} channels, real kbit/s of all; scores are means over the channels"
     yield "kbit/s   real kbit/s   PESQ-WB   ESTOI   mel distance"
+    undefined = False
     for row in rows:
+        undefined |= np.isnan(row.pesq) or np.isnan(row.estoi)
         pesq, estoi, mel = (
             "-" if np.isnan(score) else f"{score:.{digits}f}"
             for score, digits in ((row.pesq, 2), (row.estoi, 3), (row.mel_distance, 3))
         )
         yield f"{row.nominal:6g}   {row.real:11.2f}   {pesq:>7}   {estoi:>5}   {mel:>12}"
+    if undefined:
+        yield "-: not defined; PESQ and ESTOI need half a second of speech that is not silent"

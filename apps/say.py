@@ -7,6 +7,8 @@ from itertools import chain
 
 from ..data.audio import FORMATS, AudioWriter
 from ..data.errors import MynahError, TextError
+from ..data.text import NothingToSay, read_lexicon
+from ..data.text.lexicon import Lexicon
 from ..lm import LanguageModel, Sampling
 from ..tts import Durations, Synthesizer, voice_store
 from ..tts.synthesizer import GUIDANCE, RATES, Piece
@@ -30,6 +32,7 @@ class Say:
         sampling: how codes are drawn.
         model, durations: names or folders of the language model and the duration model.
         codec: name or folder; None for the one that the language model names.
+        lexicon: a file of the user's own pronunciations, or None.
         force: replace an existing file.
     """
 
@@ -41,6 +44,7 @@ class Say:
     model: str = MODEL
     durations: str = DURATIONS
     codec: str | None = None
+    lexicon: str | None = None
     force: bool = False
 
     def __call__(self, text: str, target: str) -> int:
@@ -51,9 +55,12 @@ class Say:
         """
         self.check()
         files.check_target("", target, self.force, tuple(FORMATS))
+        lexicon = read_lexicon(self.lexicon) if self.lexicon else None
+        if not text.strip():
+            raise NothingToSay("nothing to say in the text: it is empty")
         synthesizer = self.synthesizer()
         try:
-            self._write(synthesizer, text_of(text), target)
+            self._write(synthesizer, text_of(text), target, lexicon)
         except BrokenPipeError:
             name = files.display_name(target, output=True)
             raise MynahError(f"{name}: closed by its reader before the end") from None
@@ -74,7 +81,9 @@ class Say:
         codec = codecs.load(self.codec or lm.config.codec)
         return Synthesizer(codec, lm, Durations.from_pretrained(self.durations), voice)
 
-    def _write(self, synthesizer: Synthesizer, text: Iterable[str], target: str) -> None:
+    def _write(
+        self, synthesizer: Synthesizer, text: Iterable[str], target: str, lexicon: Lexicon | None
+    ) -> None:
         """Nothing is opened before there is sound to write."""
         blocks = synthesizer.speak(
             text,
@@ -82,6 +91,7 @@ class Say:
             rate=self.rate,
             guidance=self.guidance,
             sampling=self.sampling,
+            user_lexicon=lexicon,
             begun=_tell_warnings,
         )
         first = next(blocks)

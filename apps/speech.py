@@ -17,7 +17,10 @@ def say(
     ] = "-",
     voice: Annotated[
         str | None,
-        typer.Option(help="Name or file; mynah voice list tells which there are.", show_default=False),
+        typer.Option(
+            help="Name or file; mynah voice list tells which there are, the first is the default.",
+            show_default=False,
+        ),
     ] = None,
     rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
@@ -27,13 +30,19 @@ def say(
     model: arguments.LanguageModel = "mynah-lm",
     durations: arguments.Durations = "mynah-durations",
     codec: arguments.CodecOfModel = None,
+    lexicon: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Your pronunciations: a line is WORD, a tab, sounds.", show_default=False
+        ),
+    ] = None,
     force: arguments.Force = False,
 ) -> int:
     """Speak a text of any length, streamed into a sound file that is marked as generated."""
     from .say import Say, sampling_of
 
     sampling = sampling_of(temperature, top_p)
-    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, force)(text, target)
+    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, lexicon, force)(text, target)
 
 
 def continue_(
@@ -56,7 +65,8 @@ def continue_(
     codec: arguments.CodecOfModel = None,
     force: arguments.Force = False,
 ) -> int:
-    """Go on speaking in the voice of a recording: the recording, then what a language model adds to it."""
+    """Go on speaking in the voice of a recording: the recording, then what a language model adds to it; mono,
+    at the codec's 16 kHz."""
     from ..data.audio import FORMATS
     from . import files, verbs
     from .continuing import speak_on

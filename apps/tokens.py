@@ -20,7 +20,7 @@ from ..codec import Codec
 from ..codec.bitstream import BitstreamWriter, Header
 from ..data.errors import MynahError
 from .codecs import DEFAULT, load, nominal_bitrate, open_codes
-from .files import about, check_target, display_name, open_input, open_output
+from .files import SUFFIX, about, check_target, display_name, open_input, open_output
 from .progress import Advance, ignore
 
 _NPY = b"\x93NUMPY"
@@ -54,6 +54,8 @@ class Tokens:
             if file.read(len(_NPY)) == _NPY:
                 file.seek(0)
                 self._from_array(file, source, target)
+            elif Path(target).suffix == SUFFIX:
+                raise MynahError(f"{display_name(source)}: not a NumPy array (.npy)")
             else:
                 file.seek(0)
                 self._to_array(file, target)

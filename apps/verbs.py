@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ def run(
     jobs: int,
     allowed: tuple[str, ...] = (),
     tag: str = "",
+    check: Callable[[], object] = lambda: None,
 ) -> int:
     """Do `work` on a file or on every file of a folder, and return the exit code.
 
@@ -37,10 +38,12 @@ def run(
         jobs: files at a time.
         allowed: suffixes that a result may have; `new_suffix` alone where there are none.
         tag: put before the suffix of a result that lies beside its source.
+        check: what takes longer to check than these, called after them.
     """
     if not os.path.isdir(source):
         name = files.default_target(source, target, new_suffix, tag)
         files.check_target(source, name, force, allowed or (new_suffix,))
+        check()
         with seconds_bar(verb) as advance:
             notes = work(source, name, advance)
         for line in notes:
@@ -54,6 +57,7 @@ def run(
     found = folders.find(source, suffixes)
     if not found:
         raise MynahError(f"{source}: holds no {' or '.join(sorted(suffixes))} files")
+    check()
     if jobs > 1:
         import torch
 
@@ -110,6 +114,8 @@ def compare(
         sound = speech_like()
     else:
         sound = read_part(source, start, duration)
+        if files.is_generated(source):
+            tell(f"{source}: mynah made it from codes at 1.5 kbit/s, so these scores flatter it")
     rows: list[Row] = []
 
     def kept() -> Iterator[Row]:
@@ -117,7 +123,7 @@ def compare(
             rows.append(row)
             yield row
 
-    for line in table(kept()):
+    for line in table(kept(), len(sound.wav)):
         print(line, flush=True)
     if plot is not None:
         from ..data.spectrogram import plot_comparison

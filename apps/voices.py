@@ -21,7 +21,7 @@ def list_voices() -> int:
 
     for kind, names in (("shipped", voice_store.shipped_names()), ("yours", voice_store.user_names())):
         for name in names:
-            print(f"{name:<20} {kind:<8} {summary(name)}")
+            print(f"{name:<20} {kind:<8} {voice_store.described(name) or summary(name)}")
     if not [*voice_store.shipped_names(), *voice_store.user_names()]:
         print("no voices yet: mynah voice add NAME CLIP makes one")
     return OK

@@ -77,6 +77,20 @@ def test_it_speaks(speak, tmp_path, speaking, tiny):
     assert audio.load(tmp_path / "out.wav").wav.shape[1] > wav.shape[2]
 
 
+def test_a_lexicon_of_ones_own(speak, tmp_path):
+    (tmp_path / "words.tsv").write_text("tomato\tt ə m ˈɑː t oʊ\n")
+    assert speak("Tomato.", out="a.wav").returncode == 0
+    assert speak("Tomato.", "--lexicon", tmp_path / "words.tsv", out="b.wav").returncode == 0
+    spelled = speak("[Tomato](/t ə m ˈɑː t oʊ/).", out="c.wav")
+    assert (spelled.returncode, spelled.stderr) == (0, "")
+    a, b, c = ((tmp_path / f"{name}.wav").read_bytes() for name in "abc")
+    assert a != b == c
+    (tmp_path / "words.tsv").write_text("tomato\tboom\n")
+    wrong = speak("Tomato.", "--lexicon", tmp_path / "words.tsv")
+    check_refused(wrong, tmp_path, "words.tsv, line 1")
+    check_refused(speak("Tomato.", "--lexicon", tmp_path / "no.tsv"), tmp_path, "no.tsv")
+
+
 def test_through_pipes(tmp_path, options, capfdbinary, monkeypatch):
     """Text comes in parts that end within characters, sound leaves as WAV that says what it is."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Gö on.\nWhy?".encode())))

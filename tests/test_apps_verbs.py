@@ -150,6 +150,26 @@ def test_arrays_that_are_no_codes(mynah, tiny_folder, tmp_path, codes, words):
     assert not (tmp_path / "a.mynah").exists()
 
 
+def test_tokens_go_by_the_name_of_the_result_where_the_source_has_none(
+    talk, mynah, mynah_process, tiny_folder, tmp_path
+):
+    assert mynah("tokens", talk, tmp_path / "a.npy", "--codec", tiny_folder).returncode == 0
+    arguments = ("tokens", "-", tmp_path / "b.mynah", "--codec", tiny_folder)
+    process = mynah_process(*arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, errors = process.communicate((tmp_path / "a.npy").read_bytes())
+    assert process.returncode == 0, errors
+    assert (tmp_path / "b.mynah").exists()
+    (tmp_path / "text.txt").write_text("hi")
+    wrong = mynah("tokens", tmp_path / "text.txt", tmp_path / "c.mynah", "--codec", tiny_folder)
+    assert (wrong.returncode, "text.txt: not a NumPy array" in wrong.stderr) == (2, True)
+
+
+def test_a_pipe_gets_wav_alone(talk, mynah, tiny_folder):
+    result = mynah("decode", talk, "-", "--suffix", ".flac", "--codec", tiny_folder)
+    assert result.returncode == 2
+    assert "standard output gets .wav alone" in result.stderr
+
+
 def test_an_array_that_lies_about_its_size_costs_no_memory(mynah, tiny_folder, tmp_path):
     buffer = io.BytesIO()
     header = {"descr": "<i2", "fortran_order": False, "shape": (1, 3, 1 << 40)}
@@ -200,7 +220,19 @@ def test_compare_says_where_a_score_is_not_defined(mynah, tiny_folder, tmp_path)
     audio.save(tmp_path / "silence.wav", np.zeros((2, 8_000), np.float32), 16_000)
     result = mynah("compare", tmp_path / "silence.wav", "--codec", tiny_folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert [row.split()[2] for row in result.stdout.splitlines()[1:]] == ["-", "-", "-"]
+    about, _, *rows, why = result.stdout.splitlines()
+    assert about.startswith("kbit/s of each of 2 channels, real kbit/s of all")
+    assert [row.split()[0] for row in rows] == ["1.5", "3", "6"]
+    assert [row.split()[2] for row in rows] == ["-", "-", "-"]
+    assert why.startswith("-: not defined")
+
+
+def test_compare_tells_what_mynah_made_itself(mynah, tiny_folder, tmp_path, speech):
+    with audio.AudioWriter(tmp_path / "made.wav", 16_000, 1, comment=files.generated("x")) as writer:
+        writer.write(speech[None, :16_000])
+    result = mynah("compare", tmp_path / "made.wav", "--codec", tiny_folder)
+    assert result.returncode == 0
+    assert "made.wav: mynah made it from codes" in result.stderr
 
 
 def test_results_without_a_name_lie_beside_the_source(tmp_path):

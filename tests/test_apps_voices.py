@@ -54,7 +54,7 @@ def refused(result, *words):
 
 
 def test_a_voice_and_its_life(mynah, add, clip, folder, ship):
-    assert mynah("voice", "list").stdout.split()[:2] == ["zoe", "shipped"]
+    assert mynah("voice", "list").stdout.split() == ["zoe", "shipped", "An", "untrained", "voice."]
     result = add("ann", clip)
     assert (result.returncode, result.stderr) == (0, "")
     assert "consent of the person" in result.stdout

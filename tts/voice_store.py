@@ -9,9 +9,11 @@ SHIPPED = Path(__file__).parent / "voices"
 
 
 def user_folder() -> Path:
-    """$MYNAH_VOICES, or ~/.local/share/mynah/voices."""
+    """$MYNAH_VOICES, or mynah/voices in $XDG_DATA_HOME or ~/.local/share."""
     named = os.environ.get("MYNAH_VOICES")
-    return Path(named) if named else Path.home() / ".local" / "share" / "mynah" / "voices"
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mynah" / "voices"
 
 
 def shipped_names() -> list[str]:
@@ -52,6 +54,12 @@ def card(name: str) -> str | None:
     """The text that a shipped voice comes with, or None."""
     path = SHIPPED / f"{name}.md"
     return path.read_text(encoding="utf-8") if name in shipped_names() and path.is_file() else None
+
+
+def described(name: str) -> str | None:
+    """The first sentences of a shipped voice's card, in a line, or None."""
+    text = card(name)
+    return None if text is None else " ".join(text.split("\n\n")[1].split())
 
 
 def check_new(name: str, force: bool) -> None:

@@ -43,6 +43,7 @@ _TAIL = struct.Struct("<IQI4s")
 _CRC = struct.Struct("<I")
 CHUNK_HEAD_SIZE = _CHUNK.size + _CRC.size
 TAIL_SIZE = _TAIL.size
+MAX_HEADER = _HEADER.size + MAX_NAME + _CRC.size
 _NAME = re.compile(rb"[A-Za-z0-9._-]+")
 
 
@@ -169,6 +170,13 @@ class Header:
     def with_file_id(self, first_chunk: bytes) -> Header:
         """The header with the id derived from the other fields and the first chunk's payload."""
         return replace(self, file_id=zlib.crc32(first_chunk, zlib.crc32(replace(self, file_id=0).pack())))
+
+
+def header_is_intact(start: bytes) -> bool:
+    """Whether a file that begins with these bytes has the checksum of its header right; cheap."""
+    end = _HEADER.size + start[_HEADER.size - 1] if len(start) >= _HEADER.size else len(start)
+    stored = start[end : end + _CRC.size]
+    return len(stored) == _CRC.size and _CRC.unpack(stored)[0] == zlib.crc32(start[:end])
 
 
 class ChunkHead(NamedTuple):

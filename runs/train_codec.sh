@@ -1,8 +1,8 @@
 #!/bin/sh
 # Train the codec: runs/train_codec.sh DATA OUT
 # OUT/reconstruction learns everything and gets its entropy tables; from it OUT/adversarial learns the decoder against a
-# discriminator; from the mean of both, OUT/mean, OUT/mynah-16k learns the decoder once more. Run again with the same
-# arguments, it goes on where it was stopped.
+# discriminator; from the mean of both, OUT/mean, OUT/decoder learns the decoder once more, and OUT/mynah-16k is the mean
+# of these two. Run again with the same arguments, it goes on where it was stopped.
 set -eu
 data=$1 out=$2
 recipe="$(dirname "$0")/codec-16k.json"
@@ -24,5 +24,7 @@ decoder --init "$out/reconstruction" --out "$out/adversarial" --set train.stage=
     --set 'train.weights={"mel":0.35,"perceptual":0.2,"complex":0.12,"adversarial":0.13,"features":0.2}'
 [ -e "$out/mean/config.json" ] ||
     mynah train average "$out/reconstruction" "$out/adversarial" --out "$out/mean"
-decoder --init "$out/mean" --out "$out/mynah-16k" --set train.stage=decoder --set train.lr=0.0007 \
+decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set train.lr=0.0007 \
     --set train.steps=3600 --set train.decay=0.5
+[ -e "$out/mynah-16k/config.json" ] ||
+    mynah train average "$out/mean" "$out/decoder" --out "$out/mynah-16k"

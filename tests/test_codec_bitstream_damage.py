@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mynah.codec.bitstream import BitstreamWriter, Header
+from mynah.codec.bitstream import BitstreamReader, BitstreamWriter, Header
 from mynah.codec.entropy import EntropyTables
 from mynah.codec.framing import HEADER_COPY_CHUNKS
 from mynah.codec.salvage import Span, inspect, salvage
@@ -94,6 +94,24 @@ def test_a_lost_header_is_taken_from_its_copy(tables: EntropyTables) -> None:
     with pytest.raises(BitstreamError, match=r"not a \.mynah file.*no intact copy"):
         short = write(header, codes[:, :, 8:], tables)
         salvage(io.BytesIO(bytes(10) + short[10:]), tables)
+
+
+def test_a_header_with_one_wrong_bit_is_put_right(tables: EntropyTables) -> None:
+    """Even of a short file, which has no copy of it; every bit in turn."""
+    header = make_header(chunk_frames=8)
+    codes = make_codes(header, 12)
+    data = write(header, codes, tables)
+    for bit in range(8 * len(header.pack())):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        left = salvage(io.BytesIO(damaged), tables)
+        assert left.header == salvage(io.BytesIO(data), tables).header
+        assert left.lost == [] and left.n_frames == 12
+        with pytest.raises(BitstreamError):
+            BitstreamReader(io.BytesIO(damaged), tables)
+    damaged[0] ^= 3
+    with pytest.raises(BitstreamError, match="no intact copy"):
+        salvage(io.BytesIO(damaged), tables)
 
 
 def test_salvage_ignores_what_is_put_around_the_file(fuzz: ModuleType, tables: EntropyTables) -> None:

@@ -70,6 +70,7 @@ HOSTILE = [
     *"1-.'[(AV…éяα👍\n &µ\x00\u0301",
     *"1, 1. 1- 1/ 1: a. A. a' $1 [a](/ A1 #a @a a@ x^ 1e http:// a- <a 1x a_ 1° 1,000, a+".split(),
     *("1 ", "I ", "St. ", "No. 1 ", "5 km ", "p.m. ", "IV ", "a b\n", "+1 "),
+    *("1.2.2023 ", "<a ", "&#", "#", "C#", "~/", "[a](/x"),
 ]
 
 
@@ -114,11 +115,43 @@ def test_nothing_to_say(text):
         ("[tomato](/t ə q/) is red", "override of 'tomato'.*'q' is not a phoneme; allowed"),
         ("[tomato](//)", "no phonemes"),
         ("x" * 1_000_001, "1000001 characters"),
+        ("a [tomato](/t ə m ˈɑː", "^the override of 'tomato' is not closed with /\\)$"),
+        ("[tomato](/t ə m ˈɑː t oʊ/ is red (really)", "override of 'tomato' is not closed"),
+        ("[tomato](/t ə m ˈɑː t oʊ)", "override of 'tomato' is not closed"),
+        ("[tomato](/T AH0 M AA1", "override of 'tomato' is not closed"),
     ],
 )
 def test_refused(text, words):
     with pytest.raises(MynahError, match=words):
         normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("[text](http link)", "(text) (http link)"),
+        ("[text](/about page)", "(text) (, about page)"),
+        ("[text](/usr/bin)", "text"),
+        ("[text](/wiki/Foo_(bar))", "(text) (, wiki slash Foo (bar))"),
+    ],
+)
+def test_links_are_no_overrides(text, spoken):
+    assert normalise(text).text == spoken
+
+
+def test_warnings_say_what_to_do():
+    (latin,) = normalise("ə x").warnings
+    (modifier,) = normalise("ˈx").warnings
+    (chinese,) = normalise("你好 x").warnings
+    assert "in Latin letters" not in latin + modifier and "[word](/phonemes/)" in latin
+    assert modifier.startswith("skipped 'ˈ': modifier letters are not spoken")
+    assert "CJK letters are not spoken; write it in Latin letters" in chinese
+
+
+def test_headings_are_markup():
+    for text in ("# Heading", "## Heading"):
+        spoken = normalise(text)
+        assert spoken.text == "Heading" and "markup is not spoken" in spoken.warnings[0]
 
 
 def test_warnings_name_what_is_skipped_and_do_not_flood():

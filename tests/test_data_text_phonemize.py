@@ -184,6 +184,15 @@ def test_any_text_has_symbols_of_the_inventory(text):
     assert not any(a in marks and b in marks for a, b in zip(result.symbols, result.symbols[1:]))
 
 
+def test_long_guesses_are_warned_of():
+    assert phonemize("say blorptastic " + "a" * 40).warnings == ()
+    (warning,) = phonemize(f"say {'a' * 600} and {'a' * 600}").warnings
+    assert "has 600 letters and is in no dictionary" in warning and "aaa…" in warning
+    assert len(phonemize("un" * 1500).warnings) == 1
+    many = " ".join("q" * length for length in range(41, 70))
+    assert len(phonemize(many).warnings) == 20
+
+
 def test_the_model_learns_what_it_is_shown():
     words = {
         "cat": "K AE1 T",

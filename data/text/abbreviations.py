@@ -2,7 +2,7 @@
 
 import re
 
-from .rules import OVERRIDE, STARTERS, Match, Rule, Say, ends_sentence, one_of, rule
+from .rules import MONEY, OVERRIDE, STARTERS, Match, Rule, Say, ends_sentence, one_of, rule
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Gen": "General", "Col": "Colonel",
@@ -152,6 +152,8 @@ RULES: list[Rule] = [
     rule(r"\ba\.k\.a\.?|\baka\b", "also known as", re.IGNORECASE),
     rule(r"\bet al\b\.?", lambda m: "et al" + (ends_sentence(m) if m[0][-1] == "." else "")),
     rule(r"\bw/o\b", "without"),
+    rule(r"\bRs\.? ?(?=\d)", "₹"),
+    rule(rf"(?<!\w)~(?=[\d{MONEY}.])", "about "),
     rule(r"(?<=\d )st\.(?= \d|,|$)", "stone"),
     rule(r"\bw/(?= ?[A-Za-z\d$])", "with "),
     rule(r"\bn/a\b|\bN/A\b", "not applicable"),

@@ -133,6 +133,9 @@ def _reason_of(foreign: str) -> str:
 
 
 def _sentence(reason: str) -> str:
+    if reason in ("Latin", "Modifier"):
+        kind = "Latin letters that English does not have" if reason == "Latin" else "modifier letters"
+        return f"{kind} are not spoken; sounds are written as [word](/phonemes/)"
     if reason in ("emoji or symbol", "control character"):
         return (
             f"{reason}s are not spoken" if reason != "emoji or symbol" else "emoji and symbols are not spoken"
@@ -177,5 +180,6 @@ def _plain(char: str) -> tuple[str, str]:
         if plain and plain.isascii() and plain.isprintable() and category != "So":
             return plain, ""
     if category[0] in "LN" and name:
-        return " ", name.split()[0].split("-")[0].title()
+        script = name.split()[0].split("-")[0]
+        return " ", script if script == "CJK" else script.title()
     return " ", "emoji or symbol"

@@ -3,7 +3,7 @@
 import re
 
 from .numerals import ONES, cardinal, ordinal, pairs, plural, year
-from .rules import NOT_INSIDE, Match, Rule, ends_sentence, one_of, rule
+from .rules import MONEY, NOT_INSIDE, Match, Rule, ends_sentence, one_of, rule
 
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
@@ -18,6 +18,9 @@ _SHORT = {
 _SHORT.pop("May")
 _MONTH = rf"(?P<month>{one_of(MONTHS)}|{one_of(k for k, v in _SHORT.items() if v in MONTHS)}\b\.?)"
 _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])"
+_DOTTED = r"(\d{1,2})\.(\d{1,2})\.(1\d{3}|20\d{2})"
+_WEEKDAY = one_of(short for short, full in _SHORT.items() if full in DAYS)
+_AFTER_WEEKDAY = "|".join(rf"(?<=\b{day}{comma} )" for day in DAYS for comma in ("", ","))
 _ZONES = r"EST|EDT|ET|CST|CDT|CT|MST|MDT|MT|PST|PDT|PT|GMT|UTC|BST|CET|CEST|IST|JST"
 _ZONE_OR_DAY = re.compile(rf"\s+(?:{_ZONES}|{one_of(DAYS)}|Eastern|Pacific|Central|Mountain)\b", re.ASCII)
 
@@ -68,6 +71,22 @@ def _dots(match: Match) -> str | None:
     )
 
 
+def is_dotted(text: str) -> bool:
+    """Whether `text` is a date such as 25.12.2023, not a version."""
+    match = re.fullmatch(_DOTTED, text, re.ASCII)
+    return match is not None and _dots(match) is not None
+
+
+def _days(match: Match) -> str | None:
+    """6/1, 6/1-6/3 where a day is named before."""
+    days = [_slashed_day(match[1], match[2]), _slashed_day(match[3], match[4]) if match[3] else ""]
+    return None if None in days else " to ".join(filter(None, days))
+
+
+def _slashed_day(first: str, second: str) -> str | None:
+    return _month_day(int(first), int(second)) or _month_day(int(second), int(first))
+
+
 def _month_first(match: Match) -> str:
     words = f"{_full(match['month'])} {ordinal(match['day'])}"
     if match["until"]:
@@ -99,6 +118,10 @@ def _clock(hours: str, minutes: str) -> str | None:
     return f"{cardinal(str(int(hours)))} {low}"
 
 
+def _midnight(hours: str, minutes: str) -> str:
+    return "midnight" if int(hours) in (0, 24) and minutes == "00" else ""
+
+
 def _time(match: Match) -> str | None:
     words = _clock(match["h"], match["m"] or "00")
     if words is None or (int(match["h"]) > 12 and not match["m"]):
@@ -123,11 +146,12 @@ def _time_of_day(match: Match) -> str | None:
         low = cardinal(str(int(match["s"]))) + (" second" if int(match["s"]) == 1 else " seconds")
         return f"{words} and {low}" if match["m"] != "00" else f"{words} o'clock and {low}"
     hour = int(match["h"])
+    words = _midnight(match["h"], match["m"]) or words
     if match["until"]:
         hours, _, minutes = match["until"].partition(":")
-        until = _clock(hours, minutes) if minutes else cardinal(hours)
+        until = (_midnight(hours, minutes) or _clock(hours, minutes)) if minutes else cardinal(hours)
         return f"{words} to {until}" if until else None
-    if match["m"] != "00":
+    if match["m"] != "00" or words == "midnight":
         return words
     return f"{words} o'clock" if 1 <= hour <= 12 and match["h"][0] != "0" else f"{words} hundred"
 
@@ -169,14 +193,17 @@ def plural_noun(word: str) -> bool:
 RULES: list[Rule] = [
     rule(r"\b9/11\b(?!/)", "nine eleven"),
     rule(r"\b24/7\b(?!/)", "twenty-four seven"),
+    rule(rf"\b({_WEEKDAY})\.?(?=,? \d)", lambda m: _full(m[1])),
     rule(rf"{NOT_INSIDE}(\d{{4}})-(\d{{2}})-(\d{{2}})(?!\d|[-/]\d)(?:T(?=\d\d:))?", _iso),
     rule(rf"{NOT_INSIDE}(\d{{4}})/(\d{{1,2}})/(\d{{1,2}})(?![\d/])", _iso),
     rule(rf"{NOT_INSIDE}(?<!/)(\d{{1,2}})/(\d{{1,2}})/(\d{{4}}|\d{{2}})(?![\d/])", _slashes),
     rule(rf"{NOT_INSIDE}(\d{{1,2}})-(\d{{1,2}})-(\d{{4}})(?![\d-])", _slashes),
-    rule(rf"{NOT_INSIDE}(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}})(?!\d)", _dots),
+    rule(rf"(?<=\.\d{{4}})(?: ?[-–] ?| — )(?={_DOTTED}(?!\d))", " to "),
+    rule(rf"{NOT_INSIDE}{_DOTTED}(?!\d)", _dots),
     rule(
-        r"(?<=\bon )(\d{1,2})/(\d{1,2})(?![\d/])",
-        lambda m: _month_day(int(m[1]), int(m[2])) or _month_day(int(m[2]), int(m[1])),
+        rf"(?:(?<=\bon )|{_AFTER_WEEKDAY})(\d{{1,2}})/(\d{{1,2}})(?:[-–](\d{{1,2}})/(\d{{1,2}}))?(?![\d/])"
+        r"(?![ -](?:of|off|price|day|time|cup|hour|mile|inch|pound|tsp|tbsp|lb|oz)s?\b)",
+        _days,
     ),
     rule(
         rf"\b{_MONTH} {_DAY}(?:st|nd|rd|th)?(?: ?[-–] ?(?P<until>[12]?\d|3[01])(?!\d))?"
@@ -235,9 +262,10 @@ RULES: list[Rule] = [
         ),
     ),
     rule(r"\b(AD|A\.D\.) (\d{1,4})(?!\w|[.,]\d)", lambda m: f"A D {year(m[2])}"),
-    rule(rf"{NOT_INSIDE}(?<![-–/$€£])(\d{{4}}) ?[-–/] ?(\d{{4}}|\d{{2}})(?!\w|[-–.,/]\d)", _years),
+    rule(rf"{NOT_INSIDE}(?<![-–/{MONEY}])(\d{{4}}) ?[-–/] ?(\d{{4}}|\d{{2}})(?!\w|[-–.,/]\d)", _years),
     rule(
-        rf"{NOT_INSIDE}(?<![-–/$€£+#^])(?<![$€£] )\d{{4}}(?![\w%°'$€£/^]|[-–.,:]\d| ?"
+        rf"{NOT_INSIDE}(?<![-–/{MONEY}+#^])(?<![{MONEY}] )\d{{4}}"
+        rf"(?![\w%°'{MONEY}/^]|[-–.,:]\d| [{MONEY}](?! ?\d)| ?"
         rf"(?:%|million\b|billion\b|thousand\b|percent\b|[-–+×*=] ?\d|×))",
         _year_or_count,
     ),

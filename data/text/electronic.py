@@ -3,7 +3,7 @@ versions."""
 
 import re
 
-from . import lexicon
+from . import dates, lexicon
 from .numerals import cardinal, digits, pairs
 from .rules import Match, Rule, rule, spelled
 
@@ -18,6 +18,8 @@ _FILES = (
     "pdf|txt|py|js|ts|html?|css|jpe?g|png|gif|docx?|xlsx?|pptx?|mp[34]|wav|flac|ogg|zip|tar|gz|csv|tsv|json|jsonl|exe|md|cpp|"
     "ya?ml|toml|xml|sh|mynah"
 )
+_SOFTWARE = re.compile(r"\b(?:version|release|build|firmware|update|ver\.) $", re.IGNORECASE)
+_PATH = r"(?:/[^\s<>\"()\[\]{},]{0,2000})?"
 
 
 def spell_address(text: str) -> str:
@@ -68,7 +70,10 @@ def _groups(match: Match) -> str:
     return plus + ", ".join(words)
 
 
-def _version(match: Match) -> str:
+def _version(match: Match) -> str | None:
+    before = match.string[max(0, match.start() - 20) : match.start()]
+    if not match[1] and dates.is_dotted(match[2]) and not _SOFTWARE.search(before):
+        return None  # the rules of dates read it
     numbers = match[2].split(".")
     if not match[1] and len(numbers) > 2 and all(len(n) == 3 for n in numbers[1:]) and len(numbers[0]) < 4:
         return cardinal("".join(numbers))  # 1.000.000
@@ -90,16 +95,26 @@ RULES: list[Rule] = [
     ),
     rule(r"\b(?:https?://|www\.)[^\s<>\"()\[\]{}]{1,2000}", _url, re.IGNORECASE),
     rule(
-        rf"(?<![\w.@-])(?:[A-Za-z0-9-]{{1,63}}\.){{1,4}}(?:{_SITES})(?![\w-])(?:/[^\s<>\"()\[\]{{}},]{{0,2000}})?",
+        rf"(?<![\w.@-])(?:[A-Za-z0-9-]{{1,63}}\.){{1,4}}(?:{_SITES})(?![\w-])"
+        rf"(?::\d{{2,5}}(?!\w))?{_PATH}",
         _url,
     ),
+    rule(rf"(?<![\w.@-])localhost:\d{{2,5}}(?!\w){_PATH}", _url),
+    # .NET and ASP.NET; .com, .txt; /usr/bin, ~/work, but not the sound /t/
+    rule(r"(?<!\.)\.NET(?![\w.]\w)(?!\w)", " dot net"),
+    rule(rf"(?<![^\s\"'(])\.({_SITES}|{_FILES})(?![\w.]\w)(?!\w)", lambda m: f"dot {_word(m[1])}"),
+    rule(
+        r"(?<![^\s\"'(])(?<!\]\()(~?)/(?=[A-Za-z])(?![\w-]{1,30}/(?!\w))",
+        lambda m: "tilde slash " if m[1] else "slash ",
+    ),
     rule(rf"(?<![\w.])([A-Za-z0-9_-]{{1,64}})\.({_FILES})(?![\w.])(?!\.\w)", _file),
+    rule(r"(?<![\w&#])([A-GJQ]|[a-gjq](?!#\w))#(?!#)", r"\1 sharp"),
     rule(r"(?<![\w&#])#(\d{0,10}[A-Za-z]\w{0,100})", _hashtag),
     rule(r"(?<![\w.])@(\w{1,50})", lambda m: f"at {spell_address(m[1])}"),
     # 10.0.0.1, 2.0.13, v2.1
     rule(
-        r"(?<![\w.,])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?![\w.]\w)(?!\w)",
-        lambda m: " dot ".join(map(cardinal, m.groups())),
+        r"(?<![\w.,])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(:\d{1,5})?(?![\w.]\w)(?!\w)",
+        lambda m: " dot ".join(map(cardinal, m.groups()[:4])) + (f" {spell_address(m[5])}" if m[5] else ""),
     ),
     rule(r"(?<![\w.,])()(\d{1,9}(?:\.\d{1,9}){2,6})(?!\w|\.\d)", _version),
     rule(r"(?<![\w.,])([vV]\.? ?)(\d{1,9}(?:\.\d{1,9}){0,6})(?!\w|\.\d)", _version),

@@ -2,7 +2,7 @@
 
 from .numerals import cardinal, decimal
 from .quantities import MINUS, PER, PER_UNIT, attributive, is_one
-from .rules import DECIMAL, NOT_INSIDE, Match, Rule, one_of, rule
+from .rules import DECIMAL, MONEY, NOT_INSIDE, Match, Rule, one_of, rule
 
 _CURRENCIES = {  # sign -> one, several, one hundredth, several
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -28,7 +28,9 @@ _CODES = {
 _SCALES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "mm": "million", "mn": "million",
            "MM": "million", "mil": "million", "b": "billion", "B": "billion", "bn": "billion",
            "Bn": "billion",
-           "t": "trillion", "T": "trillion", "tn": "trillion"}  # fmt: skip
+           "t": "trillion", "T": "trillion", "tn": "trillion", "lakh": "lakh", "lakhs": "lakh",
+           "crore": "crore",
+           "crores": "crore"}  # fmt: skip
 SCALE = rf"(?: ?(?P<scale>thousand|million|billion|trillion|{one_of(_SCALES)})(?!\w))"
 
 
@@ -72,14 +74,14 @@ RULES: list[Rule] = [
     rule(r"([$€£¥])([-−])(?=[\d.])", r"\2\1"),
     rule(r"(?<=[\dkKmMbBn])[-–](?=[$€£¥]\d{1,15}[A-Za-z])", " to "),
     rule(
-        rf"(?<![\w$€£¥₹₽₩₿.,]){MINUS}(?:(?<![A-Za-z])"
-        rf"(?P<country>US|AU|A|CA|C|HK|NZ|S|R))?(?P<sign>[$€£¥₹₽₩₿]) ?(?P<number>{DECIMAL})"
+        rf"(?<![\w{MONEY}.,]){MINUS}(?:(?<![A-Za-z])"
+        rf"(?P<country>US|AU|A|CA|C|HK|NZ|S|R))?(?P<sign>[{MONEY}]) ?(?P<number>{DECIMAL})"
         rf"(?: ?[-–] ?(?P=sign)?(?P<until>{DECIMAL}))?{SCALE}?{PER_UNIT}(?![\d])",
         _money,
     ),
     rule(
-        rf"{NOT_INSIDE}{MINUS}(?P<country>)(?P<number>{DECIMAL}) ?(?P<until>)"
-        rf"(?P<sign>[€£₽₹])(?P<scale>)(?P<per>)(?!\w)",
+        rf"{NOT_INSIDE}{MINUS}(?P<number>{DECIMAL}) ?(?P<until>)"
+        rf"(?P<country>US|AU|CA|HK|NZ)?(?P<sign>[{MONEY}])(?P<scale>){PER_UNIT}(?!\w)",
         _money,
     ),
     rule(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import TextError
-from . import abbreviations, capitals, dates, electronic, figures, money, quantities
+from . import abbreviations, capitals, dates, electronic, figures, markup, money, quantities
 from .characters import Skipped, clean
 from .rules import OVERRIDE, Match, apply
 from .symbols import PhonemeError, parse_phonemes
@@ -14,8 +14,9 @@ LONGEST = 1_000_000  # characters at once; `split` takes text of any length
 PASSES = 4
 
 INLINE = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000}?)/\)")
-_LINK = re.compile(r"\[([^\[\]()\n]{1,500})\]\((?:https?:|mailto:|www\.|\.{0,2}/|#)[^()\s]{0,2000}\)")
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>|<!--[^<>]{0,2000}-->")
+# an override without its end, or a link
+_OPENED = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000})")
+_PHONETIC = re.compile(r"[ˈˌːəɚɝɑɔɛɪʊʌθʃʒɡɹ]")
 _EMOTICON = re.compile(r"(?<![\w(])(?:[:;][-^']?[)(DPpOo/\\|*]|\^_\^)(?!\w)")
 _SPEAKABLE = re.compile(rf"[A-Za-z{OVERRIDE}]")
 _REST = re.compile(rf"[^A-Za-z' ,.?!;:—…()\"{OVERRIDE}-]+")
@@ -26,7 +27,7 @@ _LEFT_OVER = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": "
               "−": " minus ", "_": " ", "′": "'", "″": '"', "[": " (", "]": ") ", "{": " (", "}": ") ",
               "|": ", ",
               "₹": " rupee ", "₿": " bitcoin ", "¢": " cents ", "₽": " ruble ", "₩": " won ",
-              "#": " "}  # fmt: skip
+              "#": " hash "}  # fmt: skip
 
 
 class NothingToSay(TextError):
@@ -59,7 +60,7 @@ def normalise(text: str) -> Normalised:
     Raises:
         NothingToSay: nothing in `text` can be spoken.
         TextError: it is longer than `LONGEST`, holds unpaired surrogates, or an
-            override has phonemes that do not exist.
+            override has phonemes that do not exist or is not closed.
     """
     if len(text) > LONGEST:
         raise TextError(f"{len(text)} characters of text at once; at most {LONGEST}, or `split` it")
@@ -82,10 +83,9 @@ def _once(text: str, skipped: Skipped) -> str:
     overrides: list[str] = []
     text = text.replace(OVERRIDE, " ")
     text = INLINE.sub(lambda match: _protect(match, overrides), text)
-    text = clean(text, skipped)
-    text = _LINK.sub(lambda match: _link(match, skipped), text)
-    text = _TAG.sub(lambda match: _note(match, skipped, "markup is not spoken"), text)
-    text = _EMOTICON.sub(lambda match: _note(match, skipped, "emoticons are not spoken"), text)
+    _refuse_unclosed(text)
+    text = markup.plain(clean(text, skipped), skipped)
+    text = _EMOTICON.sub(lambda match: _emoticon(match, skipped), text)
     text = _spaces(text)
     for rules in _STAGES:
         text = apply(rules, text)
@@ -118,13 +118,25 @@ def _protect(match: Match, overrides: list[str]) -> str:
     return OVERRIDE
 
 
-def _link(match: Match, skipped: Skipped) -> str:
-    skipped.note(match[0][len(match[1]) + 2 :], "the target of a link is not spoken")
-    return match[1]
+def _refuse_unclosed(text: str) -> None:
+    """Raise TextError for the first override without its end; `text` has no others any more."""
+    for match in _OPENED.finditer(text):
+        if _looks_phonetic(match[2]) and not markup.LINK.match(text, match.start()):
+            raise TextError(f"the override of {match[1]!r} is not closed with /)")
 
 
-def _note(match: Match, skipped: Skipped, why: str) -> str:
-    skipped.note(match[0], why)
+def _looks_phonetic(text: str) -> bool:
+    """Whether it has a sign of IPA, or two phonemes in front: "T AH0 M AA1 and more"."""
+    if _PHONETIC.search(text):
+        return True
+    try:
+        return bool(parse_phonemes(" ".join(text.split()[:2])))
+    except PhonemeError:
+        return False
+
+
+def _emoticon(match: Match, skipped: Skipped) -> str:
+    skipped.note(match[0], "emoticons are not spoken")
     return " "
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import g2p, heteronyms, lexicon
+from .characters import MOST_WARNINGS
 from .normalise import Normalised, normalise
 from .symbols import BOUNDARY, PUNCTUATION, VOWEL_SOUNDS, from_arpabet, parse_phonemes, stressed, to_ids
 
@@ -15,6 +16,7 @@ _ITEM = re.compile(
 _HEARD_AS = {"(": ",", ")": ","}
 _STRENGTH = {mark: place for place, mark in enumerate((BOUNDARY, ",", "—", ":", ";", "…", ".", "!", "?"))}
 _ENDS = ".?!…"
+LONG = 40  # letters; no English word has more
 
 
 class Word(NamedTuple):
@@ -43,7 +45,8 @@ class Phonemes(NamedTuple):
         words: its words.
         separators: what is heard between the words and after the last: `symbols.BOUNDARY` or a mark; as
         many as words.
-        warnings: a line for everything that was skipped.
+        warnings: a line for everything that was skipped, and for every guessed word of more than `LONG`
+            letters.
     """
 
     text: str
@@ -96,7 +99,17 @@ def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]
             separators.append(BOUNDARY)
             place += 1
     assert all(separator in PUNCTUATION or separator == BOUNDARY for separator in separators)
-    return Phonemes(normalised.text, tuple(words), tuple(separators), normalised.warnings)
+    warnings = (*normalised.warnings, *_long_guesses(words))
+    return Phonemes(normalised.text, tuple(words), tuple(separators), warnings)
+
+
+def _long_guesses(words: list[Word]) -> list[str]:
+    """A line for every word that is too long to be one and is spoken from its letters nevertheless."""
+    long = dict.fromkeys(word.text for word in words if word.source == "guessed" and len(word.text) > LONG)
+    return [
+        f"{text[:40] + '…'!r} has {len(text)} letters and is in no dictionary: spoken as it is spelled"
+        for text in list(long)[:MOST_WARNINGS]
+    ]
 
 
 def _sentences(items: list[re.Match[str]]) -> list[list[re.Match[str]]]:
@@ -128,7 +141,7 @@ def _sounds(
         sounds = lexicon.lookup(form)
         if sounds is not None:
             return sounds, "dictionary"
-    sounds = _derived(word)
+    sounds = _derived(word) if len(word) <= LONG else None  # `_derived` is for words, not for any letters
     if sounds is not None:
         return sounds, "derived"
     return stressed(from_arpabet(g2p.pronounce(word.strip("'")))), "guessed"

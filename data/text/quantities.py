@@ -67,6 +67,9 @@ ALONE = {
     "min",
     "ha",
 }  # words too: not after a space
+# read without a number too, where no other sense is likely
+_WITHOUT_NUMBER = """Hz kHz MHz GHz THz dB kB MB kB/s MB/s GB/s kbit/s Mbit/s Gbit/s kbps Mbps Gbps
+    kWh MWh GWh km/h""".split()
 PER = {"s": "second", "sec": "second", "h": "hour", "hr": "hour", "min": "minute", "mo": "month",
         "yr": "year",
         "wk": "week", "kg": "kilogram", "lb": "pound", "l": "liter", "L": "liter", "m": "meter",
@@ -147,6 +150,17 @@ def _measure(match: Match) -> str | None:
     until = f" to {decimal(match['until'])}" if match["until"] else ""
     words = (words if singular else several(words)) + squared
     return f"{minus}{decimal(number)}{until}{'-' if glued and ' ' not in words else ' '}{words}"
+
+
+def _unit(match: Match) -> str | None:
+    """A unit without a number: "in MB", "a MB"; but Winnipeg, MB."""
+    before = match.string[max(0, match.start() - 30) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    if match[0] == "MB" and re.search(r"[A-Z][a-z]+, $", before):
+        return None
+    if after == "-" or re.search(r"\b(?:an?|one|per|each|every|the)\s$", before, re.IGNORECASE):
+        return UNITS[match[0]]
+    return several(UNITS[match[0]])
 
 
 def _part(match: Match) -> str | None:
@@ -251,6 +265,7 @@ RULES: list[Rule] = [
         rf"(?P<power>\^[23])?{PER_UNIT}(?![\w°/])",
         _measure,
     ),
+    rule(rf"(?<![\w.&']){one_of(_WITHOUT_NUMBER)}(?![\w&'])", _unit),
     # 5 bucks/kg, $/lb
     rule(
         rf"(?<=[a-z])/({one_of(unit for unit in PER if len(unit) > 1)})(?!\w)",

@@ -15,6 +15,7 @@ Rule = tuple[re.Pattern[str], Say]
 OVERRIDE = "\ue000"  # stands for an inline override while the rules run
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})"
 DECIMAL = rf"(?:{NUMBER}(?:\.\d{{1,15}})?|\.\d{{1,15}})"
+MONEY = "$€£¥₹₽₩₿"  # the signs of currencies, for a class of characters
 NOT_INSIDE = r"(?<![\w.,^])(?<!\^-)"  # before a number: not the rest of a longer one
 
 # Words that begin sentences more often than names do: what stands before them may end a sentence.

@@ -11,8 +11,9 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from ..data.errors import BitstreamError
@@ -172,11 +173,36 @@ class Header:
         return replace(self, file_id=zlib.crc32(first_chunk, zlib.crc32(replace(self, file_id=0).pack())))
 
 
-def header_is_intact(start: bytes) -> bool:
-    """Whether a file that begins with these bytes has the checksum of its header right; cheap."""
-    end = _HEADER.size + start[_HEADER.size - 1] if len(start) >= _HEADER.size else len(start)
-    stored = start[end : end + _CRC.size]
-    return len(stored) == _CRC.size and _CRC.unpack(stored)[0] == zlib.crc32(start[:end])
+def one_bit_away(start: bytes) -> Iterator[bytes]:
+    """What differs in one bit from how a file begins and has a header's right checksum; chance makes one in 8
+    million files."""
+    if len(start) < _HEADER.size:
+        return
+    place = _HEADER.size - 1  # of the name's length, which says where the checksum is
+    for changed in (0, *(1 << bit for bit in range(8))):
+        tried = bytearray(start)
+        tried[place] ^= changed
+        end = _HEADER.size + tried[place]
+        stored = bytes(tried[end : end + _CRC.size])
+        if tried[place] > MAX_NAME or len(stored) < _CRC.size:
+            continue
+        syndrome = zlib.crc32(tried[:end]) ^ _CRC.unpack(stored)[0]
+        if changed:
+            if not syndrome:
+                yield bytes(tried)
+        elif syndrome.bit_count() == 1:  # in the checksum itself
+            yield bytes(tried[:end]) + _CRC.pack(zlib.crc32(tried[:end]))
+        elif syndrome in _syndromes(end):
+            bit = _syndromes(end)[syndrome]
+            tried[bit // 8] ^= 1 << bit % 8
+            yield bytes(tried)
+
+
+@lru_cache(MAX_NAME + 1)
+def _syndromes(size: int) -> dict[int, int]:
+    """What each wrong bit changes in the CRC of so many bytes, which is linear."""
+    nothing = zlib.crc32(bytes(size))
+    return {zlib.crc32((1 << bit).to_bytes(size, "little")) ^ nothing: bit for bit in range(8 * size)}
 
 
 class ChunkHead(NamedTuple):

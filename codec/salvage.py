@@ -7,7 +7,6 @@ import math
 from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ from .framing import (
     ChunkHead,
     Header,
     Trailer,
-    header_is_intact,
+    one_bit_away,
     read_fully,
     tail_of,
 )
@@ -195,9 +194,11 @@ def _find_header(fileobj: BinaryIO) -> Header:
     except BitstreamError as error:
         problem = error
     fileobj.seek(0)
-    mended = _mended(read_fully(fileobj, MAX_HEADER))
-    if mended is not None:
-        return mended
+    for mended in one_bit_away(read_fully(fileobj, MAX_HEADER)):
+        try:
+            return Header.parse(io.BytesIO(mended).read)
+        except BitstreamError:
+            pass
     window = _Window(fileobj, 128)
     position = window.find(MAGIC, 0)
     while position >= 0:
@@ -206,19 +207,6 @@ def _find_header(fileobj: BinaryIO) -> Header:
         except BitstreamError:
             position = window.find(MAGIC, position + 1)
     raise BitstreamError(f"{problem}; and no intact copy of the header was found")
-
-
-def _mended(start: bytes) -> Header | None:
-    """The header that these bytes are but for one bit, as its CRC tells; chance finds one once in 8 million."""
-    for place, bit in product(range(len(start)), range(8)):
-        tried = bytearray(start)
-        tried[place] ^= 1 << bit
-        try:
-            if header_is_intact(tried):
-                return Header.parse(io.BytesIO(tried).read)
-        except BitstreamError:
-            pass
-    return None
 
 
 def _find_chunks(fileobj: BinaryIO, header: Header) -> Iterator[tuple[int, Chunk]]:

@@ -18,6 +18,7 @@ from .files import display_name, generated
 from .progress import Advance
 
 LEAST_PROMPT = 1.0  # seconds
+FINE = 0.6  # `Sampling.fine_temperature`
 REPETITION_WINDOW = 10  # frames: a code of the first stream that comes twice in them is drawn anew
 CHUNK = 10  # frames that are decoded at a time, and leave
 SILENT = 1e-3  # a prompt whose loudest 20 ms stay below -60 dB holds no voice to go on in
@@ -60,7 +61,7 @@ def read_prompt(source: str, codec: Codec, n_codebooks: int, most_frames: int) -
 
 def sampling_at(temperature: float = 1.0) -> Sampling:
     """How continuation draws: without text, a model that repeats itself falls silent."""
-    return Sampling(temperature, repetition_window=REPETITION_WINDOW)
+    return Sampling(temperature, repetition_window=REPETITION_WINDOW, fine_temperature=FINE)
 
 
 def continued(

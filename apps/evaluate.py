@@ -84,7 +84,7 @@ def tts(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other takes.")] = 0,
     guidance: Annotated[float, typer.Option(help="As for mynah say.")] = 2.5,
-    temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 0.8,
+    temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.95,
     model: arguments.LanguageModel = "mynah-lm",
     durations: arguments.Durations = "mynah-durations",

@@ -109,8 +109,8 @@ def evaluate(
                 missing.append(error)
                 if voices or len(missing) == len(found):
                     raise missing[0] from None
-        for error in missing:
-            note(f"not compared: {error}")
+        for reason in missing:
+            note(f"not compared: {reason}")
     phone_head = PhoneHead.from_pretrained(coder, head)
     texts = chosen(limit)
     how = Speaking(seed, guidance, sampling or Sampling())

@@ -25,7 +25,7 @@ def say(
     rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
     guidance: Annotated[float, typer.Option(help="Above 1, sounds are more distinct; 1 is faster.")] = 2.5,
-    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.8,
+    temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
     model: arguments.LanguageModel = "mynah-lm",
     durations: arguments.Durations = "mynah-durations",

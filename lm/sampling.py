@@ -32,12 +32,12 @@ class Sampling:
             how is mostly in the first, and the others sound cleaner below 1.
     """
 
-    temperature: float = 0.8
+    temperature: float = 0.7
     top_k: int = 0
     top_p: float = 0.95
     repetition_window: int = 0
     repetition_threshold: float = 0.1
-    fine_temperature: float = 0.6
+    fine_temperature: float = 0.4
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:

@@ -242,7 +242,7 @@ def data(tmp_path_factory) -> Path:
 def test_the_command_writes_table_and_json(data, tiny, tiny_folder, mynah, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")  # no opusenc
     out = tmp_path / "out.json"
-    options = ["--data", data, "--codec", tiny_folder, "--out", out, "--scores", ",".join(FAST)]
+    options = ["--data", data, "--codec", tiny_folder, "--json", out, "--scores", ",".join(FAST)]
     done = mynah("evaluate", "codec", *options, "--peers", "opus,encodec:./nothing", "--seconds", 1)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
@@ -315,7 +315,7 @@ def test_without_its_package_a_score_is_left_out_with_a_note(monkeypatch):
         (["--groups", "vctk"], "no set vctk: test has librispeech-30, noise"),
         (["--seconds", "-1"], "clips of -1 s"),
         (["--codec", "nothing"], "neither a shipped codec"),
-        (["--out", "out.txt"], "has to end in .json"),
+        (["--json", "out.txt"], "has to end in .json"),
     ],
 )
 def test_wrong_options_give_one_line(options, message, data, tiny_folder, mynah):

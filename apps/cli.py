@@ -170,13 +170,10 @@ def tokens(
     What decoding needs besides goes to a .json file beside the .npy. An .npy without one is taken for sound
     at the codec's own rate.
     """
-    from . import files, folders, verbs
-    from .tokens import Tokens, is_array
+    from . import files, verbs
+    from .tokens import Tokens, from_arrays
 
-    to_codes = is_array(source) or (os.path.isdir(source) and not folders.find(source, [files.SUFFIX]))
-    if target is not None and not os.path.isdir(source) and not source.endswith(files.SUFFIX):
-        to_codes = to_codes or target.endswith(files.SUFFIX)
-    old, new = (".npy", files.SUFFIX) if to_codes else (files.SUFFIX, ".npy")
+    old, new = (".npy", files.SUFFIX) if from_arrays(source, target) else (files.SUFFIX, ".npy")
     return verbs.run("tokens", Tokens(codec, force), source, target, (old,), new, force, jobs)
 
 

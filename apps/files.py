@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ..data.audio import comment
 from ..data.errors import BitstreamError, MynahError
 
 SUFFIX = ".mynah"
@@ -80,16 +81,8 @@ def generated(how: str) -> str:
 
 
 def is_generated(path: str) -> bool:
-    """Whether a sound file says so in its comment, as far as libsndfile reads it."""
-    import soundfile
-
-    if path == "-" or is_stream(Path(path)):
-        return False
-    try:
-        with soundfile.SoundFile(path) as file:
-            return file.comment.startswith(GENERATED)
-    except soundfile.LibsndfileError:
-        return False
+    """Whether a sound file says so in its comment; a stream does not."""
+    return path != "-" and not is_stream(Path(path)) and comment(path).startswith(GENERATED)
 
 
 def is_stream(path: Path) -> bool:

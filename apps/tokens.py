@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..codec import Codec
 from ..codec.bitstream import BitstreamWriter, Header
 from ..data.errors import MynahError
+from . import folders
 from .codecs import DEFAULT, load, nominal_bitrate, open_codes
 from .files import SUFFIX, about, check_target, display_name, open_input, open_output
 from .progress import Advance, ignore
@@ -27,9 +28,13 @@ _NPY = b"\x93NUMPY"
 _KEYS = {"codec": str, "identity": str, "sample_rate": int, "length": int}
 
 
-def is_array(source: str) -> bool:
-    """Whether a path names an array rather than a `.mynah` file: what it is turned into depends on it."""
-    return Path(source).suffix.lower() == ".npy"
+def from_arrays(source: str, target: str | None) -> bool:
+    """Whether arrays are to become `.mynah` files: after the name of the source, or of the result where that
+    says nothing, or what a folder holds."""
+    if os.path.isdir(source):
+        return not folders.find(source, [SUFFIX])
+    named = Path(source).suffix.lower()
+    return named == ".npy" or (named != SUFFIX and (target or "").endswith(SUFFIX))
 
 
 @dataclass(frozen=True)

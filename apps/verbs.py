@@ -115,7 +115,7 @@ def compare(
     else:
         sound = read_part(source, start, duration)
         if files.is_generated(source):
-            tell(f"{source}: mynah made it from codes at 1.5 kbit/s, so these scores flatter it")
+            tell(f"{source}: mynah made it from such codes, so these scores flatter the codec")
     rows: list[Row] = []
 
     def kept() -> Iterator[Row]:

@@ -9,7 +9,6 @@ from ..data.errors import MynahError
 from . import arguments
 
 OK = 0
-MODEL = "mynah-lm"
 DOUBT = "does not seem to say this text; the voice may be poor"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the voice.")]
@@ -45,7 +44,7 @@ def add(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="With --speaker: name or folder of the language model.", show_default=MODEL),
+        typer.Option(help="With --speaker: name or folder of the language model.", show_default="mynah-lm"),
     ] = None,
     codec: arguments.Codec = "mynah-16k",
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of this name.")] = False,
@@ -56,6 +55,7 @@ def add(
     from ..tts.cloning import CONSENT, known_voice
     from .codecs import load
     from .files import display_name
+    from .say import MODEL
     from .verbs import tell
 
     if (clip is None) == (speaker is None) or (speaker is not None and text is not None):

@@ -7,6 +7,7 @@ for sounds of any length. NumPy only: arrays are [C, T] float32, full scale is 1
 import os
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from .audio_reader import AudioReader
@@ -22,6 +23,7 @@ __all__ = [
     "AudioWriter",
     "Resampler",
     "load",
+    "comment",
     "probe",
     "resample",
     "resample_blocks",
@@ -38,6 +40,15 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     """
     with AudioReader(path) as reader:
         return reader.info
+
+
+def comment(path: str | os.PathLike[str]) -> str:
+    """The comment in a sound file; empty where there is none, or libsndfile does not read the file."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            return file.comment
+    except soundfile.LibsndfileError:
+        return ""
 
 
 def load(path: str | os.PathLike[str], sample_rate: int | None = None) -> Audio:

@@ -232,7 +232,7 @@ def test_compare_tells_what_mynah_made_itself(mynah, tiny_folder, tmp_path, spee
         writer.write(speech[None, :16_000])
     result = mynah("compare", tmp_path / "made.wav", "--codec", tiny_folder)
     assert result.returncode == 0
-    assert "made.wav: mynah made it from codes" in result.stderr
+    assert "made.wav: mynah made it from such codes" in result.stderr
 
 
 def test_results_without_a_name_lie_beside_the_source(tmp_path):

@@ -72,7 +72,8 @@ def train(
     prompts = None
     if options.prompted:
         prompts = TokenPrompts(labels, weights, config.speakers, corpus.alignments, options.prompted)
-    batches = TokenBatches(labels, bound, options.batch_frames, weights, options.seed, prompts)
+    ends_after = frames_of(options.ends_after, config)
+    batches = TokenBatches(labels, bound, options.batch_frames, weights, options.seed, prompts, ends_after)
     if options.batch_frames // bound < processes:
         raise MynahError(f"batch_frames={options.batch_frames}: at least a crop for each process is needed")
     objective = Objective(
@@ -127,7 +128,7 @@ def train(
     while step < options.steps and (stop_at is None or step < stop_at):
         crops = batches.at(step)
         count = torch.full((config.n_codebooks,), float(sum(c.stop - c.start for c in crops)), device=device)
-        count[0] += sum(c.stop == c.label.frames for c in crops)
+        count[0] += sum(c.ended for c in crops)
         own = crops[accelerator.process_index :: processes]
         batch = collate([example(corpus, crop) for crop in own])
         generators = [torch.Generator().manual_seed(crop.seed) for crop in own]

@@ -65,7 +65,7 @@ class LMValidation:
             raise MynahError(f"{corpus.folder}: no recordings{where} to validate on")
         held_out = [label for label in val if label.speaker not in heard]
         self.whose = "held-out" if held_out else "the same"
-        self.bound = frames_of(options.crop, config)
+        self.bound, self.ends_after = frames_of(options.crop, config), frames_of(options.ends_after, config)
         self.labels = _spread(held_out or val, frames_of(VALIDATED_SECONDS, config), self.bound)
         self.marginal = float(marginal_bits(corpus, train, self.labels).sum())
         prompt, more = frames_of(PROMPT_SECONDS, config), frames_of(CONTINUED_SECONDS, config)
@@ -89,8 +89,11 @@ class LMValidation:
 
     def bits(self, network: LMNetwork, told: bool) -> Tensor:
         """Bits a code [K] over all recordings, `told` who speaks what or not; fp32."""
-        crops = [Crop(label, 0, min(label.frames, self.bound), 0) for label in self.labels]
-        examples = [example(self.corpus, crop) for crop in crops]
+        examples = []
+        for label in self.labels:
+            stop = min(label.frames, self.bound)
+            crop = Crop(label, 0, stop, 0, ended=stop == label.frames >= self.ends_after)
+            examples.append(example(self.corpus, crop))
         if not told:
             examples = [e._replace(speaker=None, alignment=None) for e in examples]
         return bits_per_code(network, examples)

@@ -28,8 +28,10 @@ class LMTrainOptions:
         ema: decay of the averaged weights, which are what is evaluated and kept.
         stream_weights: weight of each stream's cross-entropy, one for each codebook of the tokens.
         z, token_noise, phoneme_dropout, speaker_dropout: as in `lm.objective.Objective`.
-        prompted: share of the aligned items that begin with a part of another recording, as in
-            `data.token_prompts`; some find none.
+        prompted: share of the items that begin with a part of another recording, as in `data.token_prompts`;
+            some find none.
+        ends_after: seconds that a recording lasts at least for its end to be learned, as in
+            `data.token_batches`.
         phonemes: whether the model is told what is spoken, where the tokens' alignments tell: `lm.symbols` is
             then the inventory of `mynah.data.text`.
         corpus_weights: weight of a frame of each corpus (1 where not named, 0 to leave it out).
@@ -54,6 +56,7 @@ class LMTrainOptions:
     phoneme_dropout: float = 0.15
     speaker_dropout: float = 0.15
     prompted: float = 0.0
+    ends_after: float = 0.0
     phonemes: bool = False
     corpus_weights: dict[str, float] = field(default_factory=dict)
     validation_corpora: tuple[str, ...] = ()
@@ -72,7 +75,7 @@ class LMTrainOptions:
         for name in ("crop", "clip"):
             if getattr(self, name) <= 0:
                 raise MynahError(f"{name}={getattr(self, name):g}: above 0")
-        for name in ("lr", "warmup", "weight_decay", "z", "seed"):
+        for name in ("lr", "warmup", "weight_decay", "z", "ends_after", "seed"):
             if getattr(self, name) < 0:
                 raise MynahError(f"{name}={getattr(self, name)}: not below 0")
         for name in ("decay", "ema", "token_noise", "phoneme_dropout", "speaker_dropout", "prompted"):

@@ -2,8 +2,7 @@
 and any number of processes sees the same batches.
 
 A recording up to the bound is taken whole, a longer one as a crop of that length; a prompt takes the place
-of some frames. The items of a batch are of
-about the same length, so that little of it is padding.
+of some frames. The items of a batch are of about the same length, so that little of it is padding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,8 @@ class TokenBatches:
         weights: weight of a frame of each corpus; 1 for those not named.
         seed: of everything random here.
         prompts: puts prompts before some items; none for None.
+        ends_after: frames that a recording has at least for its end to be learned: a short one is over
+            because its text was short, not because its speaker has done.
 
     Raises:
         MynahError: no recordings with a weight above 0.
@@ -52,13 +53,14 @@ class TokenBatches:
         weights: Mapping[str, float],
         seed: int,
         prompts: TokenPrompts | None = None,
+        ends_after: int = 0,
     ):
         assert 1 <= bound <= batch_frames
         kept = [label for label in labels if weights.get(label.corpus, 1.0) > 0]
         if not kept:
             raise MynahError("no recordings to train on: their corpora have weight 0")
         self.labels = sorted(kept, key=lambda label: min(label.frames, bound))
-        self.bound, self.seed, self.prompts = bound, seed, prompts
+        self.bound, self.seed, self.prompts, self.ends_after = bound, seed, prompts, ends_after
         lengths = np.array([min(label.frames, bound) for label in self.labels])
         mass = np.array([label.frames * weights.get(label.corpus, 1.0) for label in self.labels])
         edges = _edges(lengths, batch_frames)
@@ -80,7 +82,8 @@ class TokenBatches:
             label = self.labels[number]
             length = min(label.frames, self.bound)
             start = int(rng.integers(label.frames - length + 1))
-            crop = Crop(label, start, start + length, int(rng.integers(2**62)))
+            ended = start + length == label.frames >= self.ends_after
+            crop = Crop(label, start, start + length, int(rng.integers(2**62)), ended)
             crops.append(crop if self.prompts is None else self.prompts.before(crop))
         return crops
 

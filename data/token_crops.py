@@ -9,21 +9,30 @@ from .shards import Alignment, Label, TokenCorpus
 
 
 class Crop(NamedTuple):
-    """Frames `start` to `stop` of a recording, the seed of what is random about this example, the `prompt`
-    that is heard before, and whether that is `foreign`: of another speaker."""
+    """Frames `start` to `stop` of a recording, and what is to be made of them.
+
+    Attributes:
+        seed: of what is random about this example.
+        ended: whether the speech is over after them, as is to be learned.
+        prompt: what is heard before.
+        foreign: whether the prompt is of another speaker.
+        joined: whether the prompt is a recording's end and this is a recording's beginning, as in longer
+            speech: there needs to be no text to tell where the one becomes the other.
+    """
 
     label: Label
     start: int
     stop: int
     seed: int
+    ended: bool = False
     prompt: Optional["Crop"] = None
     foreign: bool = False
+    joined: bool = False
 
 
 class Example(NamedTuple):
-    """What is learned from: `codes` int64 [K, n]; whether the recording `ended` with them; its `speaker`, and
-    what is spoken in these frames, where known; the `prompt` heard before, which is not learned, and whether
-    that is `foreign`."""
+    """What is learned from: `codes` int64 [K, n]; its `speaker`, and what is spoken in these frames, where
+    known; the `prompt` heard before, which is not learned; the rest is the crop's."""
 
     codes: NDArray[np.int64]
     ended: bool
@@ -31,6 +40,7 @@ class Example(NamedTuple):
     alignment: Alignment | None
     prompt: Optional["Example"] = None
     foreign: bool = False
+    joined: bool = False
 
 
 def example(corpus: TokenCorpus, crop: Crop) -> Example:
@@ -41,7 +51,7 @@ def example(corpus: TokenCorpus, crop: Crop) -> Example:
         alignment = cut(alignment, start, stop)
     codes = corpus.codes(label, start, stop)
     prompt = None if crop.prompt is None else example(corpus, crop.prompt)
-    return Example(codes, stop == label.frames, label.speaker, alignment, prompt, crop.foreign)
+    return Example(codes, crop.ended, label.speaker, alignment, prompt, crop.foreign, crop.joined)
 
 
 def cut(alignment: Alignment, start: int, stop: int) -> Alignment:

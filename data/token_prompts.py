@@ -19,14 +19,16 @@ class TokenPrompts:
     In the same voice, prompts teach a model to keep it across a cut, as a zero-shot prompt is used. Before a
     speaker that is known by name every other prompt is in another's voice: the name then decides, so that a
     model that strays from its voice finds back. Only what is aligned with its text gets a prompt: where the
-    text begins, the prompt ends, and speech without text has no cuts.
+    text begins, the prompt ends. Speech without text has no such cuts, but may be `joined`: a recording's
+    beginning after the end of another one of its speaker, which teaches that who has said a sentence goes on.
+    Half of the aligned crops in the prompt's voice are joined, too.
 
     Args:
         labels: the recordings to draw prompts from.
         weights: weight of a frame of each corpus; 1 for those not named.
         named: speakers that the model is told by name.
         aligned: ids of recordings whose text is known in time.
-        share: of the aligned crops that get a prompt, if there is one for them.
+        share: of the crops that get a prompt, if there is one for them.
     """
 
     def __init__(
@@ -46,22 +48,28 @@ class TokenPrompts:
                 self.of[label.speaker].append(label)
 
     def before(self, crop: Crop) -> Crop:
-        """The crop with a prompt, at the cost of its first or its last frames, or as it is."""
+        """The crop with a prompt, at the cost of as many of its frames, or as it is."""
         rng = np.random.default_rng(crop.seed)
         length = int(rng.integers(SHORTEST, LONGEST + 1))
         length = min(length, (crop.stop - crop.start) // 2)
-        if rng.random() >= self.share or length < SHORTEST or crop.label.id not in self.aligned:
+        if rng.random() >= self.share or length < SHORTEST:
             return crop
-        foreign = crop.label.speaker in self.named and rng.random() < 0.5
+        aligned = crop.label.id in self.aligned
+        foreign = aligned and crop.label.speaker in self.named and rng.random() < 0.5
+        joined = not foreign and (not aligned or rng.random() < 0.5)
         found = next(filter(None, (self._draw(crop.label, foreign, rng) for _ in range(DRAWS))), None)
         if found is None:
             return crop
         length = min(length, found.frames)
+        if joined:
+            prompt = Crop(found, found.frames - length, found.frames, crop.seed)
+            stop = crop.stop - crop.start - length
+            return crop._replace(start=0, stop=stop, ended=False, prompt=prompt, joined=True)
         start = int(rng.integers(found.frames - length + 1))
         prompt = Crop(found, start, start + length, crop.seed)
         if rng.random() < 0.5:
             return crop._replace(start=crop.start + length, prompt=prompt, foreign=foreign)
-        return crop._replace(stop=crop.stop - length, prompt=prompt, foreign=foreign)
+        return crop._replace(stop=crop.stop - length, ended=False, prompt=prompt, foreign=foreign)
 
     def _draw(self, label: Label, foreign: bool, rng: np.random.Generator) -> Label | None:
         """A recording of another speaker, or another one of the same; None where it is not."""

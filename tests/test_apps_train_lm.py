@@ -121,10 +121,12 @@ def test_prompts_come_before_what_is_learned(corpus):
     label = corpus.labels[1]
     known = Example(corpus.codes(label, 0, 8), True, "s1", corpus.alignments["r1"])
     strange = Example(corpus.codes(label, 0, 5), False, "s9", None)
-    batch = collate([known._replace(prompt=strange, foreign=True), strange._replace(prompt=known), known])
+    joined = strange._replace(prompt=known, joined=True)
+    batch = collate([known._replace(prompt=strange, foreign=True), joined, known])
     assert batch.n_frames == [13, 13, 8]
     assert batch.prompt_frames.tolist() == [5, 8, 0]
     assert batch.foreign.tolist() == [True, False, False]
+    assert batch.joined.tolist() == [False, True, False]
     assert batch.codes[0].tolist() == np.concatenate([strange.codes, known.codes], 1).tolist()
     assert batch.condition.phonemes.tolist() == [[0, 1, 3, 2], [1, 3, 2, 0], [1, 3, 2, 0]]
     assert batch.condition.durations.tolist() == [[5, 4, 0, 11], [4, 0, 11, 5], [4, 0, 11, 0]]

@@ -80,10 +80,21 @@ def test_examples(tmp_path):
     (found,) = corpus.labels
     part = example(corpus, Crop(found, 2, 7, 0))
     assert np.array_equal(part.codes, codes[:, 2:7])
-    assert (part.ended, part.speaker) == (False, "s0")
+    assert part.speaker == "s0"
     assert part.alignment.phonemes == ("a", "b")
     assert part.alignment.durations.tolist() == [2, 3]
-    assert example(corpus, Crop(found, 2, 12, 0)).ended
+    for ended in (False, True):
+        whole = example(corpus, Crop(found, 2, 12, 0, ended, prompt=Crop(found, 0, 2, 0), joined=True))
+        assert (whole.ended, whole.joined, whole.prompt.ended) == (ended, True, False)
+
+
+def test_short_recordings_need_not_end():
+    crops = [crop for step in range(60) for crop in TokenBatches(labels(), 150, 600, {}, 0).at(step)]
+    assert all(crop.ended == (crop.stop == crop.label.frames) for crop in crops)
+    later = TokenBatches(labels(), 150, 600, {}, 0, ends_after=100)
+    ends = [(crop.ended, crop.label.frames) for step in range(60) for crop in later.at(step)]
+    assert {frames >= 100 for ended, frames in ends if ended} == {True}
+    assert [ended for ended, _ in ends] == [crop.ended and crop.label.frames >= 100 for crop in crops]
 
 
 @pytest.mark.parametrize(

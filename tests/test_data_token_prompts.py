@@ -27,7 +27,7 @@ def prompts(share: float = 1.0, labels: list[Label] = LABELS) -> TokenPrompts:
 
 def drawn(whose: str, n: int = 400, share: float = 1.0, frames: int = 300) -> list[Crop]:
     (own,) = [x for x in LABELS if x.id == whose]
-    return [prompts(share).before(Crop(own, 10, 10 + frames, seed)) for seed in range(n)]
+    return [prompts(share).before(Crop(own, 10, 10 + frames, seed, ended=True)) for seed in range(n)]
 
 
 def test_a_named_voice_hears_itself_and_others():
@@ -48,7 +48,7 @@ def test_an_unnamed_voice_hears_only_itself():
     assert not any(crop.foreign for crop in crops)
     assert {crop.prompt.label.speaker for crop in crops if crop.prompt} == {"eve"}
     for whose in ("alone-0", "nobody-0"):
-        assert drawn(whose) == [Crop(crop.label, 10, 310, crop.seed) for crop in drawn(whose)]
+        assert drawn(whose) == [Crop(crop.label, 10, 310, crop.seed, True) for crop in drawn(whose)]
 
 
 def test_lengths():
@@ -58,9 +58,11 @@ def test_lengths():
         assert min(lengths) == SHORTEST
         assert max(lengths) == most
         assert all(crop.stop - crop.start + n == frames for crop, n in zip(crops, lengths, strict=True))
-        whole_end = [crop.stop == 10 + frames for crop in crops]
+        cut = [crop for crop in crops if not crop.joined]
+        whole_end = [crop.stop == 10 + frames for crop in cut]
         assert 0.4 < np.mean(whole_end) < 0.6
-        assert all((crop.start == 10) != end for crop, end in zip(crops, whole_end, strict=True))
+        assert all((crop.start == 10) != end for crop, end in zip(cut, whole_end, strict=True))
+        assert [crop.ended for crop in cut] == whole_end
         assert all(0 <= crop.prompt.start < crop.prompt.stop <= 400 for crop in crops)
     assert all(crop.prompt is None for crop in drawn("ben-0", frames=2 * SHORTEST - 1))
 
@@ -69,7 +71,15 @@ def test_share():
     found = sum(crop.prompt is not None for crop in drawn("ben-0", n=2000, share=0.3))
     assert 0.25 < found / 2000 < 0.35
     assert not any(crop.prompt for crop in drawn("ben-0", share=0.0))
-    assert not any(crop.prompt for crop in drawn("ben-5")), "not aligned"
+
+
+def test_a_beginning_is_joined_to_an_end():
+    for whose, least, most in (("ben-0", 0.4, 0.6), ("anna-0", 0.15, 0.35), ("ben-5", 1.0, 1.0)):
+        crops = [crop for crop in drawn(whose) if crop.prompt is not None]
+        joined = [crop for crop in crops if crop.joined]
+        assert least <= len(joined) / len(crops) <= most, whose
+        assert not any(crop.ended or crop.foreign for crop in joined)
+        assert all(crop.start == 0 and crop.prompt.stop == crop.prompt.label.frames for crop in joined)
 
 
 def test_in_batches_they_are_a_function_of_seed_and_step():

@@ -55,6 +55,7 @@ class LMNetwork(nn.Module):
         self.output = nn.Linear(c.dim, c.n_codebooks * c.embedding_dim, bias=False)
         if not c.tied_embeddings:
             self.output_tables = nn.Parameter(torch.empty_like(self.tables))
+        self.scores: nn.Module | None = None  # in place of a product with the tables
         self._initialise()
 
     def forward(self, tokens: Tensor, time: Tensor, condition: Condition) -> Tensor:
@@ -104,9 +105,15 @@ class LMNetwork(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """[B, S, dim] -> logits [B, S, K, entries]."""
-        tables = self.tables if self.config.tied_embeddings else self.output_tables
         x = self.output(self.norm(x)).unflatten(2, (self.config.n_codebooks, -1))
-        return torch.einsum("bske,kve->bskv", x, tables)
+        if self.scores is not None:
+            return self.scores(x)
+        return torch.einsum("bske,kve->bskv", x, self.out_tables)
+
+    @property
+    def out_tables(self) -> Tensor:
+        """[K, entries, embedding_dim], what the outputs are compared with."""
+        return self.tables if self.config.tied_embeddings else self.output_tables
 
     def _initialise(self) -> None:
         """Small normal weights, smaller where residual branches add up (GPT-2, Radford et al. 2019)."""

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from mynah.data.errors import CheckpointError
 from mynah.lm import LanguageModel, LMConfig, Prompt, Sampling, checkpoint, patterns
 from mynah.lm.condition import Condition
-from mynah.lm.int8 import Int8Linear
+from mynah.lm.int8 import Int8Block, Int8Linear, Int8Scores
 from mynah.lm.network import LMNetwork
 
 CONFIG = LMConfig(
@@ -316,12 +316,13 @@ def test_models_that_cannot_do_everything(tmp_path):
     assert planned.speak([["a"]], [[6]], generators=seeded(0)).codes()[0].shape == (3, 6)
 
 
-def test_int8_is_near_and_the_same_in_any_batch(tmp_path):
-    folder = make_folder(tmp_path / "wide", dim=32)
+@pytest.mark.parametrize("width", [8, 32])
+def test_int8_is_near_and_the_same_in_any_batch(tmp_path, width):
+    folder = make_folder(tmp_path / "wide", dim=32, embedding_dim=width)
     lm, fast = (LanguageModel.from_pretrained(folder, int8=int8) for int8 in (False, True))
-    assert isinstance(fast.network.blocks[0].gate, Int8Linear)
-    assert fast.network.input.in_features == 24  # no width for the kernel
-    assert not isinstance(fast.network.input, Int8Linear)
+    assert isinstance(fast.network.blocks[0], Int8Block)
+    wide = width == 32  # enough for the kernel
+    assert isinstance(fast.network.input, Int8Linear) == isinstance(fast.network.scores, Int8Scores) == wide
     tokens, time = torch.randint(1024, (2, 3, 9), generator=seeded(0)[0]), torch.arange(9).expand(2, -1)
     exact, near = (model.network(tokens, time, Condition()) for model in (lm, fast))
     assert 0 < (near - exact).norm() < 0.05 * exact.norm()

@@ -12,6 +12,7 @@ from ..data.audio import AudioReader, AudioWriter, Resampler, resample_blocks
 from ..data.audio_types import Samples
 from ..data.errors import AudioError, MynahError
 from ..lm import LanguageModel, Sampling
+from ..lm.patterns import STREAMABLE
 from .codecs import load
 from .coding import Codes, decode_blocks
 from .files import display_name, generated
@@ -19,6 +20,7 @@ from .progress import Advance
 
 LEAST_PROMPT = 1.0  # seconds
 FINE = 0.6  # `Sampling.fine_temperature`
+LEAST = 2.0  # seconds before the model may end the speech
 REPETITION_WINDOW = 10  # frames: a code of the first stream that comes twice in them is drawn anew
 CHUNK = 10  # frames that are decoded at a time, and leave
 SILENT = 1e-3  # a prompt whose loudest 20 ms stay below -60 dB holds no voice to go on in
@@ -115,13 +117,15 @@ def spoken(
 
 
 def check_models(speaker: LanguageModel, coder: Codec) -> None:
-    """MynahError unless the one speaks in codes of the other."""
+    """MynahError unless the one can go on, in codes of the other."""
     speaker.check_codec(coder)
     config = speaker.config
     if config.n_codebooks not in coder.operating_points:
         raise MynahError(
             f"{config.name} speaks {config.n_codebooks} codes a frame, {coder.config.name} cannot"
         )
+    if config.pattern not in STREAMABLE:
+        raise MynahError(f"{config.name} has to be told how long speech is: it cannot go on from a prompt")
 
 
 def mark(seed: int) -> str:

@@ -8,14 +8,13 @@ import numpy as np
 from ..data.audio import AudioWriter
 from ..data.audio_types import Samples
 from ..data.spectrogram import plot_segments
-from .continuing import mark, read_prompt, spoken
+from .continuing import LEAST, mark, read_prompt, spoken
 from .demo_coding import Tell
 from .demo_limits import checked_number, checked_seed, read_recording, short_name
 from .demo_models import Models
 
 LENGTHS = (1.0, 30.0)  # seconds to go on for
 TEMPERATURES = (0.0, 1.5)
-AT_LEAST = 2.0  # seconds before the model may end the speech
 ROW = 10.0  # seconds in a row of the picture
 
 
@@ -65,7 +64,7 @@ def go_on(
     file, picture = folder / "continued.wav", folder / "continued.png"
     whole: list[Samples] = []
     with AudioWriter(file, sample_rate, 1, comment=mark(first_seed)) as writer:
-        for wav in spoken(lm, codec, prompt, most, min(AT_LEAST, most), variety, first_seed):
+        for wav in spoken(lm, codec, prompt, most, min(LEAST, most), variety, first_seed):
             writer.write(wav)
             whole.append(wav)
             length += wav.shape[1]

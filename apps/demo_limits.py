@@ -110,7 +110,8 @@ def checked_text(text: str | None) -> str:
 def checked_number(name: str, value: float | None, low: float, high: float) -> float:
     """The number; MynahError unless it is one from `low` to `high`."""
     if value is None or not low <= value <= high:
-        raise MynahError(f"{name} {'' if value is None else f'{value:g}'}: {low:g} to {high:g} is expected")
+        found = name if value is None else f"{name} {value:.12g}"
+        raise MynahError(f"{found}: {low:.12g} to {high:.12g} is expected")
     return value
 
 

@@ -16,9 +16,8 @@ from ..data.errors import MynahError
 from ..data.manifest import Recording, read_manifest
 from ..data.token_crops import Example
 from ..lm import LanguageModel, Sampling
-from ..lm.patterns import STREAMABLE
 from . import codecs, evaluate_likeness
-from .continuing import check_models, continued, sampling_at
+from .continuing import LEAST, check_models, continued, sampling_at
 from .evaluate_likeness import HEAD, ToPrompts, to_prompts
 from .evaluate_report import continuation_lines
 from .evaluate_run import Notes, about, write
@@ -30,7 +29,6 @@ from .say import MODEL
 from .speakers import embed_all
 
 PROMPT_SECONDS, SECONDS = 3.0, 7.0
-LEAST = 2.0  # seconds before the model may end the speech, as mynah continue has it
 GROUPS = ("librispeech",)
 
 
@@ -89,10 +87,6 @@ def evaluate(
     reader = LanguageModel.from_pretrained(model)
     coder = codecs.load(codec or reader.config.codec)
     check_models(reader, coder)
-    if reader.config.pattern not in STREAMABLE:
-        raise MynahError(
-            f"{reader.config.name} has to be told how long speech is: it cannot go on from a prompt"
-        )
     recordings = prompts(data, split, groups, limit)
     note = Notes(tell)
     report = about(coder, data=data, split=split, groups=list(groups), seed=seed, temperature=temperature)

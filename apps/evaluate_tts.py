@@ -3,7 +3,7 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..data.errors import MynahError
 from ..data.manifest import read_manifest
 from ..data.text import phonemize
 from ..lm import LanguageModel, Sampling
-from ..tts import Durations, Synthesizer, VoiceError, voice_store
+from ..tts import Durations, Synthesizer, Voice, VoiceError, voice_store
 from ..tts.sentences import Sentence, sentences
 from ..tts.synthesizer import GUIDANCE
 from . import codecs, evaluate_likeness
@@ -98,19 +98,7 @@ def evaluate(
     found = found or {name: voice_store.find(name) for name in _shipped()}
     speakers = {name: Synthesizer(coder, lm, pace, voice) for name, voice in found.items()}
     note = Notes(tell)
-    real: dict[str, list[Real]] = {name: [] for name in found}
-    if data is not None:
-        recordings = read_manifest(data)
-        missing = []
-        for name, voice in found.items():
-            try:
-                real[name] = real_recordings(voice, recordings, data, limit)
-            except MynahError as error:
-                missing.append(error)
-                if voices or len(missing) == len(found):
-                    raise missing[0] from None
-        for reason in missing:
-            note(f"not compared: {reason}")
+    real = _recorded(found, data, limit, needed=bool(voices), note=note)
     phone_head = PhoneHead.from_pretrained(coder, head)
     texts = chosen(limit)
     how = Speaking(seed, guidance, sampling or Sampling())
@@ -121,8 +109,7 @@ def evaluate(
     voice_head = None
     if data is not None or speaker_head != evaluate_likeness.HEAD:  # a wrong name is told in any case
         voice_head = evaluate_likeness.speaker_head(coder, speaker_head, note)
-    if data is None:
-        voice_head = None
+    voice_head = voice_head if data is not None else None
     report |= {"speaker_head": voice_head.config.name if voice_head else None}
     write(report, out)  # what cannot be written shall fail now, not after an hour
 
@@ -145,6 +132,28 @@ def evaluate(
     if report["peak_memory_mb"] is not None:
         tell(f"\npeak memory {report['peak_memory_mb']:.0f} MB")
     return report
+
+
+def _recorded(
+    voices: Mapping[str, Voice], data: str | None, limit: int | None, needed: bool, note: Notes
+) -> dict[str, list[Real]]:
+    """Recordings of each voice's speaker; none without data. MynahError where a voice has none, if they are
+    `needed`, and where no voice has any."""
+    real: dict[str, list[Real]] = {name: [] for name in voices}
+    if data is None:
+        return real
+    recordings = read_manifest(data)
+    missing: list[MynahError] = []
+    for name, voice in voices.items():
+        try:
+            real[name] = real_recordings(voice, recordings, data, limit)
+        except MynahError as error:
+            missing.append(error)
+            if needed or len(missing) == len(voices):
+                raise missing[0] from None
+    for reason in missing:
+        note(f"not compared: {reason}")
+    return real
 
 
 def chosen(limit: int | None) -> list[tuple[int, Sentence]]:

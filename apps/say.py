@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from ..data.audio import FORMATS, AudioWriter
+from ..data.audio import COMMENTED, AudioWriter
 from ..data.errors import MynahError, TextError
 from ..data.text import NothingToSay, read_lexicon
 from ..data.text.lexicon import Lexicon
@@ -54,7 +54,7 @@ class Say:
             MynahError: one line that says what is wrong.
         """
         self.check()
-        files.check_target("", target, self.force, tuple(FORMATS))
+        files.check_target("", target, self.force, COMMENTED)
         lexicon = read_lexicon(self.lexicon) if self.lexicon else None
         if not text.strip():
             raise NothingToSay("nothing to say in the text: it is empty")

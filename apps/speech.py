@@ -67,7 +67,7 @@ def continue_(
 ) -> int:
     """Go on speaking in the voice of a recording: the recording, then what a language model adds to it; mono,
     at the codec's 16 kHz."""
-    from ..data.audio import FORMATS
+    from ..data.audio import COMMENTED
     from . import files, verbs
     from .continuing import speak_on
     from .progress import seconds_bar
@@ -79,7 +79,7 @@ def continue_(
     if not 0 <= temperature < float("inf"):
         raise MynahError(f"--temperature {temperature:g}: a number from 0 on is expected")
     name = files.default_target(source, target, ".wav", "-continued")
-    files.check_target(source, name, force, tuple(FORMATS))
+    files.check_target(source, name, force, COMMENTED)
     with seconds_bar("continue") as advance:
         new = speak_on(
             source, name, model, codec, seconds, min(least, seconds), temperature, seed, force, advance

@@ -84,7 +84,7 @@ def train_ctc(
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")
-    return step == options.steps
+    return step >= options.steps
 
 
 def for_codec(config: H, codec: Codec) -> H:

@@ -82,7 +82,7 @@ def train_codec(
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")
-    return step == options.steps
+    return step >= options.steps
 
 
 def packed(data: Path, excluded: Sequence[str], say: Callable[[str], None]) -> Corpora:

@@ -118,7 +118,7 @@ def train_durations(
         )
     if step < options.steps:
         log(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")
-    return step == options.steps
+    return step >= options.steps
 
 
 def read_duration_recipe(path: Path, overrides: list[str]) -> tuple[DurationConfig, DurationTrainOptions]:

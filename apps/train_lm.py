@@ -71,7 +71,8 @@ def train(
     weights = options.corpus_weights
     prompts = None
     if options.prompted:
-        prompts = TokenPrompts(labels, weights, config.speakers, corpus.alignments, options.prompted)
+        aligned = corpus.alignments if config.symbols else ()  # without text nothing tells of a cut
+        prompts = TokenPrompts(labels, weights, config.speakers, aligned, options.prompted)
     ends_after = frames_of(options.ends_after, config)
     batches = TokenBatches(labels, bound, options.batch_frames, weights, options.seed, prompts, ends_after)
     if options.batch_frames // bound < processes:

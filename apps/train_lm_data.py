@@ -65,7 +65,7 @@ def train_lm(
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")
-    return step == options.steps
+    return step >= options.steps
 
 
 def _tell_hours(corpus: TokenCorpus, say: Callable[[str], None]) -> None:

@@ -55,7 +55,6 @@ class Collator:
             Condition(phonemes, durations, speaker, prompt),
             torch.tensor(heard, device=device),
             torch.tensor([example.foreign for example in examples], device=device),
-            torch.tensor([example.joined for example in examples], device=device),
         )
 
     def _spoken(self, example: Example) -> tuple[torch.Tensor, torch.Tensor, int]:

@@ -81,4 +81,4 @@ def train_speakers(
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")
-    return step == options.steps
+    return step >= options.steps

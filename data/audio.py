@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from .audio_reader import AudioReader
 from .audio_resample import Resampler, resample, resample_blocks, resampled_length
 from .audio_types import Audio, AudioInfo, as_wav
-from .audio_writer import FORMATS, AudioWriter
+from .audio_writer import COMMENTED, FORMATS, AudioWriter
 
 __all__ = [
+    "COMMENTED",
     "FORMATS",
     "Audio",
     "AudioInfo",

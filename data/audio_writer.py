@@ -16,6 +16,7 @@ import soundfile
 from .audio_types import Samples, as_wav, check_channels, check_finite, check_rate
 from .audio_wav import PIPE_SUBTYPES, wav_bytes, wav_header
 from .errors import AudioError
+from .replacing import is_stream
 
 # suffix -> libsndfile's container and the subtype written unless asked otherwise
 FORMATS = {
@@ -31,6 +32,7 @@ FORMATS = {
     ".w64": ("W64", "PCM_16"),
     ".rf64": ("RF64", "PCM_16"),
 }
+COMMENTED = tuple(suffix for suffix in FORMATS if suffix not in (".au", ".w64"))  # they hold a comment
 _BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _FLOATS = ("FLOAT", "DOUBLE")
 _SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM: a call of the operating system failed
@@ -52,7 +54,7 @@ class AudioWriter:
 
     Args:
         path: a name ending in .wav, .flac, .ogg (Vorbis), .opus, .mp3, .aiff, .au, .caf, .w64 or .rf64; or
-            "-" for standard output, which gets WAV as it comes.
+            "-" for standard output, which gets WAV as it comes, and so does a pipe or a device.
         sample_rate: Hz.
         channels: channels of every block.
         subtype: how samples are stored: "PCM_16" (default of the lossless formats), "PCM_24", "PCM_32",
@@ -60,7 +62,7 @@ class AudioWriter:
         force: replace an existing file.
         length: samples per channel that will be written, where known: standard output then gets a header with
             exact sizes instead of "until the end", and writing another number is an error.
-        comment: text that is kept in the file, where the format has a place for it (.au and .w64 have none).
+        comment: text that is kept in the file, where the format has a place for it: `COMMENTED`.
 
     Attributes:
         name: the path as messages give it ("standard output" for "-").
@@ -98,7 +100,18 @@ class AudioWriter:
         self._limit: int | None = None
         if str(path) == "-":
             self._subtype = self._check_subtype(subtype, "PCM_16", PIPE_SUBTYPES)
-            self._open_pipe(sample_rate, comment)
+            if sys.stdout is None or sys.stdout.isatty():
+                raise AudioError(
+                    "standard output: sound is not written to a terminal, pipe it or name a file"
+                )
+            self._open_pipe(sys.stdout.buffer, sample_rate, comment)
+        elif is_stream(Path(path)):
+            self._subtype = self._check_subtype(subtype, "PCM_16", PIPE_SUBTYPES)
+            try:
+                pipe = open(path, "wb")  # noqa: SIM115 - closed in close()
+            except OSError as error:
+                raise _clear(error, self.name) from error
+            self._open_pipe(pipe, sample_rate, comment)
         else:
             self._open_file(Path(path), sample_rate, subtype, comment)
 
@@ -145,6 +158,8 @@ class AudioWriter:
             if self._pipe is not None:
                 pipe, self._pipe = self._pipe, None
                 pipe.flush()
+                if pipe is not sys.stdout.buffer:
+                    pipe.close()
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -170,10 +185,8 @@ class AudioWriter:
             raise AudioError(f"{self.name}: subtype {chosen!r} is not one of {', '.join(allowed)}")
         return chosen
 
-    def _open_pipe(self, sample_rate: int, comment: str | None) -> None:
-        if sys.stdout is None or sys.stdout.isatty():
-            raise AudioError("standard output: sound is not written to a terminal, pipe it or name a file")
-        self._pipe = sys.stdout.buffer
+    def _open_pipe(self, pipe: BinaryIO, sample_rate: int, comment: str | None) -> None:
+        self._pipe = pipe
         try:
             self._pipe.write(wav_header(sample_rate, self._channels, self._subtype, self._promised, comment))
         except OSError as error:

@@ -230,11 +230,11 @@ class TokenCorpus:
             where = f"{path}, line {number}"
             try:
                 id_, symbols, durations = entry["id"], entry["phonemes"], entry["durations"]
-                alignment = Alignment(tuple(map(sys.intern, symbols)), np.asarray(durations, np.int64))
-            except (KeyError, TypeError, ValueError) as error:
+                alignment = Alignment(tuple(map(sys.intern, symbols)), _whole_numbers(durations))
+                if id_ not in frames:
+                    continue
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise ShardError(f"{where}: id, phonemes and durations are expected ({error!r})") from None
-            if id_ not in frames:
-                continue
             n_symbols, n_durations = len(alignment.phonemes), len(alignment.durations)
             if n_symbols != n_durations or min(alignment.durations, default=0) < 0:
                 raise ShardError(f"{where}: {n_symbols} phonemes need as many durations, none below 0")
@@ -265,7 +265,16 @@ def _read_labels(folder: Path) -> Iterator[Label]:
             if set(entry) != set(Label._fields):
                 keys = ", ".join(Label._fields)
                 raise ShardError(f"{path}, line {number}: the keys {keys} are expected")
+            if any(type(entry[name]) is not int for name in ("frames", "shard", "offset")):
+                raise ShardError(f"{path}, line {number}: frames, shard and offset are whole numbers")
             yield Label(**entry)
+
+
+def _whole_numbers(values: Sequence[Any]) -> NDArray[np.int64]:
+    """The list as an array; TypeError for what is no whole number."""
+    if any(type(value) is not int for value in values):
+        raise TypeError("durations are whole numbers")
+    return np.array(values, np.int64)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,8 +1,9 @@
 """Batches of token crops as a pure function of (seed, step): a run killed anywhere resumes to the same data,
 and any number of processes sees the same batches.
 
-A recording up to the bound is taken whole, a longer one as a crop of that length; a prompt takes the place
-of some frames. The items of a batch are of about the same length, so that little of it is padding.
+A recording up to the bound is taken whole, a longer one as a crop of that length, more often its end than
+another place; a prompt takes the place of some frames. The items of a batch are of about the same length, so
+that little of it is padding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from .shards import Label
 from .token_crops import Crop
 from .token_prompts import TokenPrompts
 
+LATER = 5  # places that lie up to a fifth of the bound beyond a long recording's last crop mean that one
 WIDTH = 1.15  # longest over shortest item of a bucket, unless more are needed to fill a batch
 
 
@@ -29,7 +31,7 @@ class _Bucket(NamedTuple):
 
 
 class TokenBatches:
-    """Random batches, drawn uniformly over the frames of the corpora, each frame weighted by its corpus.
+    """Random batches, recordings drawn by their frames, each frame weighted by its corpus.
 
     Args:
         labels: the recordings to draw from.
@@ -81,7 +83,8 @@ class TokenBatches:
         for number in numbers:
             label = self.labels[number]
             length = min(label.frames, self.bound)
-            start = int(rng.integers(label.frames - length + 1))
+            last = label.frames - length
+            start = min(int(rng.integers(last + 1 + length // LATER)), last)
             ended = start + length == label.frames >= self.ends_after
             crop = Crop(label, start, start + length, int(rng.integers(2**62)), ended)
             crops.append(crop if self.prompts is None else self.prompts.before(crop))

@@ -16,8 +16,8 @@ class Crop(NamedTuple):
         ended: whether the speech is over after them, as is to be learned.
         prompt: what is heard before.
         foreign: whether the prompt is of another speaker.
-        joined: whether the prompt is a recording's end and this is a recording's beginning, as in longer
-            speech: there needs to be no text to tell where the one becomes the other.
+        joined: whether the prompt is a recording's end and this is a recording's beginning, as if they were
+            one. Their text is not told: it goes on without.
     """
 
     label: Label
@@ -32,7 +32,7 @@ class Crop(NamedTuple):
 
 class Example(NamedTuple):
     """What is learned from: `codes` int64 [K, n]; its `speaker`, and what is spoken in these frames, where
-    known; the `prompt` heard before, which is not learned; the rest is the crop's."""
+    known and told; the `prompt` heard before, which is not learned; the rest is the crop's."""
 
     codes: NDArray[np.int64]
     ended: bool
@@ -40,18 +40,19 @@ class Example(NamedTuple):
     alignment: Alignment | None
     prompt: Optional["Example"] = None
     foreign: bool = False
-    joined: bool = False
 
 
 def example(corpus: TokenCorpus, crop: Crop) -> Example:
     """The codes of a crop, and what is said in it."""
     label, start, stop = crop.label, crop.start, crop.stop
-    alignment = corpus.alignments.get(label.id)
+    alignment = None if crop.joined else corpus.alignments.get(label.id)
     if alignment is not None:
         alignment = cut(alignment, start, stop)
     codes = corpus.codes(label, start, stop)
     prompt = None if crop.prompt is None else example(corpus, crop.prompt)
-    return Example(codes, crop.ended, label.speaker, alignment, prompt, crop.foreign, crop.joined)
+    if prompt is not None and crop.joined:
+        prompt = prompt._replace(alignment=None)
+    return Example(codes, crop.ended, label.speaker, alignment, prompt, crop.foreign)
 
 
 def cut(alignment: Alignment, start: int, stop: int) -> Alignment:

@@ -10,6 +10,7 @@ from .token_crops import Crop
 from .views import recording_of
 
 SHORTEST, LONGEST = 25, 150  # frames of a prompt
+JOINED = 1 / 3  # of the aligned crops with a prompt in their own voice
 DRAWS = 8  # of recordings, until one may be the prompt
 
 
@@ -18,10 +19,10 @@ class TokenPrompts:
 
     In the same voice, prompts teach a model to keep it across a cut, as a zero-shot prompt is used. Before a
     speaker that is known by name every other prompt is in another's voice: the name then decides, so that a
-    model that strays from its voice finds back. Only what is aligned with its text gets a prompt: where the
-    text begins, the prompt ends. Speech without text has no such cuts, but may be `joined`: a recording's
-    beginning after the end of another one of its speaker, which teaches that who has said a sentence goes on.
-    Half of the aligned crops in the prompt's voice are joined, too.
+    model that strays from its voice finds back. Where text tells where the prompt ends, it is cut anywhere.
+    Without text there are no cuts: crops are `joined`, a recording's beginning after the end of another one,
+    which teaches that who has said a sentence goes on. So are those that are not aligned with their text, and
+    `JOINED` of those that are.
 
     Args:
         labels: the recordings to draw prompts from.
@@ -56,7 +57,7 @@ class TokenPrompts:
             return crop
         aligned = crop.label.id in self.aligned
         foreign = aligned and crop.label.speaker in self.named and rng.random() < 0.5
-        joined = not foreign and (not aligned or rng.random() < 0.5)
+        joined = not foreign and (not aligned or rng.random() < JOINED)
         found = next(filter(None, (self._draw(crop.label, foreign, rng) for _ in range(DRAWS))), None)
         if found is None:
             return crop

@@ -24,11 +24,9 @@ class Batch(NamedTuple):
         condition: of the items. Where several processes train, it always has phonemes and speakers, unknown
             ones if need be, so that every process computes all gradients.
         prompt_frames: int64 [B], the first frames of each item, which are heard and not learned; None for
-            none. Where there are any, phonemes are never withheld: they tell where the prompt ends;
-            but for items that are `joined`, where speech goes on as if it were one recording.
+            none. Where there are any, phonemes are never withheld: they tell where the prompt ends.
         foreign: bool [B], whether the prompt is of another speaker than `condition` tells, who is then never
             withheld either.
-        joined: bool [B].
     """
 
     codes: Tensor
@@ -37,7 +35,6 @@ class Batch(NamedTuple):
     condition: Condition
     prompt_frames: Tensor | None = None
     foreign: Tensor | None = None
-    joined: Tensor | None = None
 
 
 class Loss(NamedTuple):
@@ -110,8 +107,6 @@ class Objective:
             told = torch.zeros(len(codes), 2, dtype=torch.bool)
             if batch.prompt_frames is not None:
                 told[:, 0] = batch.prompt_frames > 0
-            if batch.joined is not None:
-                told[:, 0] &= ~batch.joined.cpu()
             if batch.foreign is not None:
                 told[:, 1] = batch.foreign
             condition = with_dropout(condition, self.phoneme_dropout, self.speaker_dropout, generators, told)

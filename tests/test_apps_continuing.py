@@ -199,6 +199,8 @@ def test_bad_input(go_on, mynah, tree, model, other_codec, tmp_path_factory):
     make_model(foreign, codec_hash="ab" * 32)
     odd = tmp_path_factory.mktemp("odd")
     make_model(odd, n_codebooks=4)
+    told = tmp_path_factory.mktemp("told")
+    make_model(told, pattern="coarse_first")
     for arguments, target, words in (
         (("none.wav",), "out.wav", "none.wav: "),
         (("text.wav",), "out.wav", "not a sound file"),
@@ -216,5 +218,7 @@ def test_bad_input(go_on, mynah, tree, model, other_codec, tmp_path_factory):
         (("talk.wav", "--codec", other_codec), "out.wav", "speaks codes of tiny"),
         (("talk.wav", "--model", foreign), "out.wav", "speaks codes of tiny abababab"),
         (("talk.wav", "--model", odd), "out.wav", "speaks 4 codes a frame"),
+        (("talk.wav", "--model", told), "out.wav", "has to be told how long speech is"),
+        (("talk.wav",), "out.w64", "the name has to end in"),
     ):
         check_refused(go_on(*arguments, target=target), tree, words)

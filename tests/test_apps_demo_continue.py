@@ -51,8 +51,8 @@ def test_it_is_what_the_command_makes(go_on, prompt, mynah, speaking, tiny_folde
     [
         ({"path": None}, "no sound yet"),
         ({"seconds": 0}, "seconds 0: 1 to 30 is expected"),
-        ({"seconds": 1e9}, "seconds 1e+09: 1 to 30"),
-        ({"seconds": None}, "seconds : 1 to 30"),
+        ({"seconds": 1e9}, "seconds 1000000000: 1 to 30"),
+        ({"seconds": None}, "seconds: 1 to 30"),
         ({"temperature": -1}, "temperature -1: 0 to 1.5"),
         ({"temperature": float("nan")}, "temperature nan"),
         ({"seed": -1}, "seed -1"),

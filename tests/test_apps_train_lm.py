@@ -121,12 +121,10 @@ def test_prompts_come_before_what_is_learned(corpus):
     label = corpus.labels[1]
     known = Example(corpus.codes(label, 0, 8), True, "s1", corpus.alignments["r1"])
     strange = Example(corpus.codes(label, 0, 5), False, "s9", None)
-    joined = strange._replace(prompt=known, joined=True)
-    batch = collate([known._replace(prompt=strange, foreign=True), joined, known])
+    batch = collate([known._replace(prompt=strange, foreign=True), strange._replace(prompt=known), known])
     assert batch.n_frames == [13, 13, 8]
     assert batch.prompt_frames.tolist() == [5, 8, 0]
     assert batch.foreign.tolist() == [True, False, False]
-    assert batch.joined.tolist() == [False, True, False]
     assert batch.codes[0].tolist() == np.concatenate([strange.codes, known.codes], 1).tolist()
     assert batch.condition.phonemes.tolist() == [[0, 1, 3, 2], [1, 3, 2, 0], [1, 3, 2, 0]]
     assert batch.condition.durations.tolist() == [[5, 4, 0, 11], [4, 0, 11, 5], [4, 0, 11, 0]]
@@ -141,19 +139,22 @@ def test_training_after_prompts(tmp_path, monkeypatch):
             codes = np.random.default_rng(i).integers(INFO.codebook_size, size=(3, 60 + i))
             writer.add(Label(f"r{i}", "own", "train", f"s{i % 2}", None, None, 0, 0, 0), codes)
             line = {"id": f"r{i}", "phonemes": ["a", "b"], "durations": [30, 30 + i]}
-            with open(tmp_path / "tokens" / "alignments.jsonl", "a") as f:
-                f.write(json.dumps(line) + "\n")
+            if i != 5:  # its text is not known
+                with open(tmp_path / "tokens" / "alignments.jsonl", "a") as f:
+                    f.write(json.dumps(line) + "\n")
     corpus = TokenCorpus(tmp_path / "tokens")
     config = dataclasses.replace(CONFIG, max_frames=80)
-    options = dataclasses.replace(OPTIONS, steps=4, crop=1.3, batch_frames=200, prompted=1.0)
-    seen = []
+    options = dataclasses.replace(OPTIONS, steps=4, crop=1.3, batch_frames=200, prompted=0.7, ends_after=1.26)
+    seen, items = [], []
     call = train_lm.Objective.__call__
 
     def watched(self, network, config, batch, generators, share):
         loss = call(self, network, config, batch, generators, share)
+        told = batch.condition.phonemes.any(1)
         seen.append(
             (batch.prompt_frames.tolist(), batch.foreign.tolist(), loss.learned.tolist(), share.tolist())
         )
+        items.extend(zip(batch.prompt_frames > 0, told, batch.ended, batch.n_frames, strict=True))
         return loss
 
     monkeypatch.setattr(train_lm.Objective, "__call__", watched)
@@ -162,6 +163,9 @@ def test_training_after_prompts(tmp_path, monkeypatch):
     assert learned == shares
     assert sum(n > 0 for step in prompts for n in step) > 8
     assert {told for step in foreign for told in step} == {True, False}
+    assert {bool(told) for prompted, told, *_ in items if prompted} == {True, False}, "joined without text"
+    assert not any(prompted and not told and ended for prompted, told, ended, _ in items)
+    assert {n >= 63 for *_, ended, n in items if ended} == {True}, "shorter ones need not end"
     run(corpus, tmp_path / "parts", options, config, stop_at=2)
     again = run(corpus, tmp_path / "parts", options, config)
     for name, value in whole["network"].items():
@@ -233,6 +237,7 @@ def write(path: Path, recipe: object) -> Path:
         ({}, ["train.token_noise=2"], "token_noise=2: between 0 and 1"),
         ({}, ["train.clip=0"], "clip=0: above 0"),
         ({}, ["train.lr=-1"], "lr=-1: not below 0"),
+        ({}, ["train.ends_after=-1"], "ends_after=-1: not below 0"),
         ({}, ["train.steps=0"], "steps=0: at least 1"),
         ({}, ["train.stream_weights=[0]"], "none below 0, one above"),
         ({}, ["train.validation_corpora=3"], "validation_corpora=3: a list of texts"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -342,3 +343,17 @@ def test_a_comment_in_a_pipe(tmp_path, monkeypatch, length):
         assert np.abs(file.read() - wav).max() <= 2**-15
     with audio.AudioReader(tmp_path / "a.wav") as reader:
         assert sum(block.shape[1] for block in reader) == 801
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_named_pipe_gets_wav_and_stays(tmp_path, force):
+    wav, path, got = np.linspace(-0.5, 0.5, 801, dtype=np.float32), tmp_path / "pipe", tmp_path / "got.wav"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as reading:
+        data = reading.submit(path.read_bytes)
+        with audio.AudioWriter(path, 16_000, 1, force=force) as writer:
+            writer.write(wav)
+        got.write_bytes(data.result(timeout=10))
+    assert path.is_fifo()
+    assert np.abs(audio.load(got).wav - wav).max() <= 2**-15

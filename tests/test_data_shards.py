@@ -163,6 +163,10 @@ def test_alignments(folder):
     [
         ({"id": "r1", "phonemes": ["h"]}, "id, phonemes and durations are expected"),
         ({"id": "r1", "phonemes": [1], "durations": [5]}, "are expected"),
+        ({"id": ["r1"], "phonemes": ["h"], "durations": [5]}, "are expected"),
+        ({"id": "r1", "phonemes": ["h", "a"], "durations": [1.7, 3.3]}, "whole numbers"),
+        ({"id": "r1", "phonemes": ["h", "a"], "durations": [[2], [3]]}, "whole numbers"),
+        ({"id": "r1", "phonemes": ["h"], "durations": [2**63]}, "are expected"),
         ({"id": "r1", "phonemes": ["h"], "durations": [2, 3]}, "1 phonemes need as many durations"),
         ({"id": "r1", "phonemes": ["h", "a"], "durations": [6, -1]}, "none below 0"),
         ({"id": "r1", "phonemes": ["h"], "durations": [4]}, "durations of 4 frames, r1 has 5"),

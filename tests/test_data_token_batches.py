@@ -83,9 +83,10 @@ def test_examples(tmp_path):
     assert part.speaker == "s0"
     assert part.alignment.phonemes == ("a", "b")
     assert part.alignment.durations.tolist() == [2, 3]
-    for ended in (False, True):
-        whole = example(corpus, Crop(found, 2, 12, 0, ended, prompt=Crop(found, 0, 2, 0), joined=True))
-        assert (whole.ended, whole.joined, whole.prompt.ended) == (ended, True, False)
+    for joined in (False, True):
+        whole = example(corpus, Crop(found, 2, 12, 0, True, prompt=Crop(found, 0, 2, 0), joined=joined))
+        assert (whole.ended, whole.prompt.ended) == (True, False)
+        assert ((whole.alignment is None), (whole.prompt.alignment is None)) == (joined, joined)
 
 
 def test_short_recordings_need_not_end():

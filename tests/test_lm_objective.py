@@ -102,8 +102,6 @@ def test_after_a_prompt_the_text_is_always_told_and_after_a_foreign_one_the_spea
     objective(answers, CONFIG, given, seeded(0, 1))
     assert answers.asked[2].speaker.any(1).tolist() == [False, True]
     assert answers.asked[2].phonemes.any(1).tolist() == [True, False]
-    objective(answers, CONFIG, given._replace(joined=torch.tensor([True, False])), seeded(0, 1))
-    assert not answers.asked[2].phonemes.any()
 
 
 def test_what_lies_beyond_an_item_has_no_effect():

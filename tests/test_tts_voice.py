@@ -205,6 +205,19 @@ def test_models_it_was_not_made_for(speaking, tiny):
             dataclasses.replace(voice, **changes).check(tiny, lm)
 
 
+def test_a_name_of_another_training(speaking, tiny):
+    """A model of the same name that was trained on other voices has other directions for them."""
+    network = LanguageModel.from_pretrained(speaking.lm).network
+    network.config = dataclasses.replace(network.config, speaker_dim=4, speakers=("eve", "ann"))
+    lm, (eve, ann, *_) = LanguageModel(network), torch.eye(network.config.speaker_dim)
+    voice = make(codec_hash=tiny.codes_hash, codes=torch.zeros(3, 0, dtype=torch.int64), lm=lm.config.name)
+    dataclasses.replace(voice, speaker="ann", speaker_vector=ann).check(tiny, lm)
+    dataclasses.replace(voice, speaker="", speaker_vector=eve).check(tiny, lm)  # a mixture, or one of its own
+    for speaker, vector in (("ann", eve), ("zoe", ann)):
+        with pytest.raises(VoiceError, match="none of this tiny-lm's: eve, ann"):
+            dataclasses.replace(voice, speaker=speaker, speaker_vector=vector).check(tiny, lm)
+
+
 def test_the_store(folders):
     with pytest.raises(VoiceError, match="there is no voice yet"):
         voice_store.default_name()

@@ -122,6 +122,10 @@ class Voice:
                 f"the voice {self.name} is one of {self.lm} with {len(self.speaker_vector)} dimensions, "
                 f"not of {c.name} with {c.speaker_dim}"
             )
+        if self.speaker and self.speaker_vector is not None and c.speakers:
+            own = c.speakers.index(self.speaker) if self.speaker in c.speakers else -1
+            if int(self.speaker_vector.argmax()) != own:
+                raise VoiceError(f"the voice {self.name} is none of this {c.name}'s: {', '.join(c.speakers)}")
 
     def prompt(self, n_codebooks: int) -> Prompt | None:
         """What `LanguageModel.speak` takes; None for a voice without prompt."""

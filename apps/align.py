@@ -70,7 +70,7 @@ def run(
         if name == "-":
             sys.stdout.write(written)
             continue
-        with files.open_output(name) as file:
+        with files.open_output(name, force) as file:
             file.write(written.encode())
     if plot is not None:
         phones = [

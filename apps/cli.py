@@ -100,7 +100,7 @@ def encode(
     from . import files, verbs
     from .encode import Encode
 
-    work = Encode(codec, bitrate)
+    work = Encode(codec, bitrate, force)
     return verbs.run(
         "encode", work, source, target, AUDIO_SUFFIXES, files.SUFFIX, force, jobs, check=work.check
     )
@@ -151,7 +151,7 @@ def truncate(
     from . import files, verbs
     from .truncate import Truncate
 
-    work = Truncate(bitrate, codec)
+    work = Truncate(bitrate, codec, force)
     return verbs.run(
         "truncate", work, source, target, (files.SUFFIX,), files.SUFFIX, force, jobs, tag=f"-{bitrate:g}"
     )
@@ -167,8 +167,8 @@ def tokens(
 ) -> int:
     """Take the codes out of .mynah files as .npy (int16 [C, K, N]), or put them back from .npy.
 
-    What decoding needs besides goes to a .json file beside the .npy. An .npy without one is taken for sound
-    at the codec's own rate.
+    What decoding needs besides goes to a .npy.json file beside the .npy. An .npy without one is taken for
+    sound at the codec's own rate.
     """
     from . import files, verbs
     from .tokens import Tokens, from_arrays

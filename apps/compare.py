@@ -14,7 +14,7 @@ from ..data.audio import Audio, AudioReader, resample
 from ..data.errors import MynahError
 from .codecs import codebooks_for
 from .coding import Codes, Samples
-from .parts import cut
+from .parts import LONGEST, cut
 
 
 class Coded(NamedTuple):
@@ -55,9 +55,10 @@ def read_part(source: str, start: float, duration: float) -> Audio:
     Raises:
         MynahError: the file cannot be read, or ends before `start`.
     """
-    if not (0 <= start < float("inf") and 0 < duration < float("inf")):
+    if not (0 <= start <= LONGEST and 0 < duration <= LONGEST):
         raise MynahError(
-            f"--start {start:g} and --duration {duration:g}: times in seconds, a duration above 0"
+            f"--start {start:g} and --duration {duration:g}: times in seconds up to {LONGEST:g}, "
+            "a duration above 0"
         )
     with AudioReader(source) as reader:
         rate = reader.info.sample_rate

@@ -12,7 +12,7 @@ from ..data.errors import BitstreamError, MynahError
 from .codecs import codec_of, open_codes
 from .coding import Samples, decode_blocks, restore
 from .files import about, display_name, open_input
-from .parts import range_blocks, salvaged_blocks
+from .parts import LONGEST, range_blocks, salvaged_blocks
 from .progress import Advance, ignore
 
 
@@ -36,10 +36,12 @@ class Decode:
 
     def check(self) -> None:
         """Raise MynahError before any file is touched: times that mean nothing."""
-        if not 0 <= self.start < float("inf"):
-            raise MynahError(f"--start {self.start:g}: a time in seconds from 0 on is expected")
-        if self.duration is not None and not 0 < self.duration < float("inf"):
-            raise MynahError(f"--duration {self.duration:g}: a time in seconds above 0 is expected")
+        if not 0 <= self.start <= LONGEST:
+            raise MynahError(f"--start {self.start:g}: a time in seconds, 0 to {LONGEST:g}, is expected")
+        if self.duration is not None and not 0 < self.duration <= LONGEST:
+            raise MynahError(
+                f"--duration {self.duration:g}: a time in seconds above 0, at most {LONGEST:g}, is expected"
+            )
         if self.salvage and self.is_part:
             raise MynahError("--salvage decodes the whole file: leave --start and --duration out")
 

@@ -18,10 +18,12 @@ class Encode:
     Attributes:
         codec: name or folder.
         bitrate: kbit/s per channel.
+        force: replace an existing file.
     """
 
     codec: str = DEFAULT
     bitrate: float = 3.0
+    force: bool = False
 
     def check(self) -> None:
         """Raise MynahError before any file is touched: no such codec or bitrate."""
@@ -54,7 +56,7 @@ class Encode:
                     yield block
                     advance(block.shape[1] / info.sample_rate)
 
-            with open_output(target) as file:
+            with open_output(target, self.force) as file:
                 writer = BitstreamWriter(file, header, codec.tables)
                 for codes in encode_blocks(codec, counted(), info.sample_rate, info.channels, n_codebooks):
                     writer.write(codes)

@@ -86,10 +86,11 @@ def is_generated(path: str) -> bool:
 
 
 @contextmanager
-def open_output(target: str) -> Iterator[BinaryIO]:
+def open_output(target: str, force: bool = True) -> Iterator[BinaryIO]:
     """A binary file to write, renamed to `target` when the block ends well and removed when it does not.
 
-    "-", devices and pipes are written directly. An OSError becomes one line with the name.
+    "-", devices and pipes are written directly. An OSError becomes one line with the name, and so does,
+    without `force`, a file of this name that came meanwhile.
     """
     name = display_name(target, output=True)
     direct = target == "-" or is_stream(Path(target))
@@ -103,6 +104,8 @@ def open_output(target: str) -> Iterator[BinaryIO]:
         try:
             with open(partial, "xb") as file:
                 yield file
+            if not force and os.path.lexists(target):
+                raise MynahError(f"{name}: exists already (it came while this one was being written)")
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def facts(info: Info, codec: str | None = None) -> dict[str, str]:
 
 def summarise(source: str, codec: str | None = None) -> Report:
     """One line about one file of many; with a codec, also whether that can decode it."""
-    with open_input(source) as file, about(source):
+    with open_input(source, seekable=True) as file, about(source):
         info = inspect(file)
     state = "intact" if info.problem is None else f"DAMAGED: {info.problem}"
     if codec is not None:
@@ -68,8 +68,6 @@ def _operating_point(info: Info, chosen: str | None) -> str:
 def _known(info: Info, chosen: str | None) -> str:
     try:
         codec_of(info.header, chosen)
-    except CheckpointError:
-        raise
     except BitstreamError as error:
         return str(error)
     return "installed, can be decoded"

@@ -13,6 +13,7 @@ from ..codec.salvage import Salvage
 from ..data.audio import Resampler, resample_blocks, resampled_length
 from .coding import Codes, Samples, decode_blocks
 
+LONGEST = 1e9  # seconds, thirty years: a time that may be asked for
 _FILTER = 500  # samples of the lower rate that resampling sees on either side: soxr: fewer
 
 

@@ -1,7 +1,7 @@
 """`mynah tokens`: the codes of a `.mynah` file as a NumPy array, and back.
 
 `talk.npy` holds int16 [C, K, N]: channels, codebooks, frames. What decoding needs besides stands in
-`talk.json` beside it: `codec`, `identity` (of its codes and tables), `sample_rate` in Hz and `length` in
+`talk.npy.json` beside it: `codec`, `identity` (of its codes and tables), `sample_rate` in Hz and `length` in
 samples per channel of the recording. An array without that file, as a language model makes it, is taken for
 sound at the codec's own rate that lasts N - 1 frames.
 """
@@ -11,12 +11,13 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import Codec
+from ..codec import Codec, checkpoint
 from ..codec.bitstream import BitstreamWriter, Header
 from ..data.errors import MynahError
 from . import folders
@@ -43,7 +44,7 @@ class Tokens:
 
     Attributes:
         codec: name or folder; None takes the codec that the file names, or the shipped one.
-        force: replace an existing `.json` beside the array.
+        force: replace existing files.
     """
 
     codec: str | None = None
@@ -83,14 +84,14 @@ class Tokens:
         with ExitStack() as stack:  # both files or none
             if target != "-":
                 check_target("-", str(beside(target)), self.force)
-                aside = stack.enter_context(open_output(str(beside(target))))
+                aside = stack.enter_context(open_output(str(beside(target)), self.force))
                 aside.write((json.dumps(needed, indent=2) + "\n").encode())
-            np.save(stack.enter_context(open_output(target)), codes)
+            np.save(stack.enter_context(open_output(target, self.force)), codes)
 
     def _from_array(self, file: BinaryIO, source: str, target: str) -> None:
         name = display_name(source)
         stated = _read_beside(source)
-        codec = load(self.codec or stated.get("codec", DEFAULT))
+        codec = load(self.codec or checkpoint.shipped(stated.get("codec", DEFAULT)))
         codes = _read_array(file, name, codec)
         config = codec.config
         sample_rate = stated.get("sample_rate", config.sample_rate)
@@ -104,7 +105,7 @@ class Tokens:
             config.frame_rate,
         )
         header.require(config.name, codec.identity)
-        with open_output(target) as output:
+        with open_output(target, self.force) as output:
             writer = BitstreamWriter(output, header, codec.tables)
             writer.write(codes)
             writer.close(length)
@@ -112,7 +113,7 @@ class Tokens:
 
 def beside(path: str) -> Path:
     """The file with what decoding needs besides the codes."""
-    return Path(path).with_suffix(".json")
+    return Path(path + ".json")
 
 
 def _read_array(file: BinaryIO, name: str, codec: Codec) -> NDArray[np.integer]:
@@ -129,8 +130,8 @@ def _read_array(file: BinaryIO, name: str, codec: Codec) -> NDArray[np.integer]:
             raise ValueError(f"{stored} bytes for {dtype} {list(shape)}")
         file.seek(0)
         codes = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise MynahError(f"{name}: not a NumPy array that can be read ({error})") from error
+    except (ValueError, OSError, EOFError, TypeError, SyntaxError, TokenError, RecursionError) as error:
+        raise MynahError(f"{name}: not a NumPy array that can be read ({_line(error)})") from error
     if codes.ndim != 3 or codes.dtype.kind not in "iu" or 0 in codes.shape:
         raise MynahError(f"{name}: {codes.dtype} {list(codes.shape)}, expected integer codes [C, K, N]")
     offered = [codec.codebooks_for(bitrate) for bitrate in codec.config.bitrates]
@@ -143,6 +144,11 @@ def _read_array(file: BinaryIO, name: str, codec: Codec) -> NDArray[np.integer]:
             f"{name}: codes {codes.min()} to {codes.max()}, allowed are 0 to {codec.config.codebook_size - 1}"
         )
     return codes
+
+
+def _line(error: Exception) -> str:
+    """What a parser of Python's says, without the place in its source."""
+    return str(error.args[0] if error.args else error).split("\n")[0]
 
 
 def _read_beside(source: str) -> dict[str, Any]:

@@ -16,10 +16,12 @@ class Truncate:
     Attributes:
         bitrate: kbit/s per channel, lower than that of the files.
         codec: name or folder; None takes the codec that the file names.
+        force: replace an existing file.
     """
 
     bitrate: float
     codec: str | None = None
+    force: bool = False
 
     def __call__(self, source: str, target: str, advance: Advance = ignore) -> list[str]:
         """Truncate `source` into `target`, "-" for standard input and output.
@@ -35,6 +37,6 @@ class Truncate:
             if wanted >= header.n_codebooks:
                 has = nominal_bitrate(codec, header.n_codebooks)
                 raise BitstreamError(f"has {has:g} kbit/s, it cannot be truncated to {self.bitrate:g}")
-            with open_output(target) as output:
+            with open_output(target, self.force) as output:
                 truncate(file, output, wanted, codec.tables)
         return []

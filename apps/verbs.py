@@ -54,6 +54,8 @@ def run(
         raise MynahError(f"{source}: is a folder, name a folder for the results: mynah {verb} {source} OUT")
     if os.path.lexists(target) and not os.path.isdir(target):
         raise MynahError(f"{target}: is a file, a folder is needed for the results of the folder {source}")
+    if new_suffix in suffixes and os.path.exists(target) and os.path.samefile(source, target):
+        raise MynahError(f"{target}: is the input as well, name another folder for the results")
     found = folders.find(source, suffixes)
     if not found:
         raise MynahError(f"{source}: holds no {' or '.join(sorted(suffixes))} files")

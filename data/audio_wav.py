@@ -73,13 +73,18 @@ class WavPipe:
         )
 
     def read(self, frames: int) -> Samples:
-        """Return the next [T, C] samples; a stream that ends early (or within a frame) just ends there."""
+        """Return the next [T, C] samples; a stream that ends before its header said is an error."""
         frame_bytes = self._format.frame_bytes
         wanted = frames * frame_bytes
         if self._left is not None:
             wanted = min(wanted, self._left)
             self._left -= wanted
         raw = self._stream.read(wanted)
+        if self._left is not None and len(raw) < wanted:
+            missing = -(-(self._left + wanted - len(raw)) // frame_bytes)
+            raise AudioError(
+                f"{self._name}: ends early, the last {missing} of {self.info.length} samples are missing"
+            )
         raw = raw[: len(raw) - len(raw) % frame_bytes]
         return _decode(raw, self._format.subtype).reshape(-1, self._format.channels)
 

@@ -130,7 +130,3 @@ class CropSampler:
             if np.sqrt(np.mean(wav**2)) >= self.min_rms:
                 break
         return wav
-
-    def batch(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Crops float32 [size, length]."""
-        return np.stack([self.crop(rng) for _ in range(size)])

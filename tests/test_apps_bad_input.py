@@ -359,6 +359,8 @@ def test_damaged_files(tree, mynah, encoded, tiny_folder, damage):
         ["--start", "-1"],
         ["--start", "0.6"],
         ["--start", "nan"],
+        ["--start", "1e305"],
+        ["--duration", "1e305"],
         ["--duration", "0"],
         ["--salvage", "--start", "0.1"],
     ],

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import subprocess
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -105,14 +106,14 @@ def test_tokens_there_and_back(talk, mynah, tiny, tiny_folder, tmp_path):
     stored = audio.load(talk.with_suffix(".wav"))
     whole = tiny.encode(stored.wav[None], stored.sample_rate)
     assert np.array_equal(codes, whole.codes.numpy())
-    stated = json.loads((tmp_path / "talk.json").read_text())
+    stated = json.loads((tmp_path / "talk.npy.json").read_text())
     assert stated == {
         "codec": "tiny", "identity": tiny.identity, "sample_rate": 22_050, "length": stored.wav.shape[1],
     }  # fmt: skip
     assert mynah("tokens", tmp_path / "talk.npy", tmp_path / "again.mynah", *options).returncode == 0
     assert (tmp_path / "again.mynah").read_bytes() == talk.read_bytes()
     (tmp_path / "talk.npy").unlink()
-    assert mynah("tokens", talk, *options).returncode == 2  # talk.json is there
+    assert mynah("tokens", talk, *options).returncode == 2  # talk.npy.json is there
     assert not (tmp_path / "talk.npy").exists()
 
 
@@ -123,6 +124,11 @@ def test_tokens_of_a_language_model(mynah, tiny, tiny_folder, tmp_path):
     assert mynah("decode", tmp_path / "made.mynah", "--codec", tiny_folder).returncode == 0
     sound = audio.load(tmp_path / "made.wav")
     assert (sound.wav.shape, sound.sample_rate) == ((1, 39 * 320), 16_000)
+
+
+def npy(header: str) -> bytes:
+    """An array whose header is this text."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +142,9 @@ def test_tokens_of_a_language_model(mynah, tiny, tiny_folder, tmp_path):
         (np.zeros((1, 3, 0), int), "expected integer codes [C, K, N]"),
         (np.array([{}]), "not a NumPy array that can be read"),
         (b"\x93NUMPY\x01\x00", "not a NumPy array that can be read"),
+        (npy("{'descr': '<i2', 'fortran_order': False, 'shape': (1, 3, 10"), "not a NumPy array that can be"),
+        (npy("{[]: 1}"), "not a NumPy array that can be read"),
+        (npy("(" * 300), "not a NumPy array that can be read"),
     ],
 )
 def test_arrays_that_are_no_codes(mynah, tiny_folder, tmp_path, codes, words):
@@ -268,3 +277,33 @@ def test_help_and_version(mynah):
     for verb in ("encode", "decode", "info", "compare", "truncate", "tokens", "train", "evaluate"):
         assert verb in result.stdout
         assert mynah(verb, "--help").returncode == 0
+
+
+def test_what_came_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a"
+    for force in (False, True):
+        path.unlink(missing_ok=True)
+        with nullcontext() if force else pytest.raises(MynahError, match="came while this one"):  # noqa: SIM117
+            with files.open_output(str(path), force) as file:
+                file.write(b"mine")
+                path.write_bytes(b"theirs")
+        assert path.read_bytes() == (b"mine" if force else b"theirs")
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_not_truncated_onto_itself(talk, mynah, tiny_folder, tmp_path):
+    high = tmp_path / "high"
+    high.mkdir()
+    mynah("encode", talk.with_suffix(".wav"), high / "a.mynah", "--codec", tiny_folder, "--bitrate", "6")
+    before = (high / "a.mynah").read_bytes()
+    result = mynah("truncate", high, tmp_path / "." / "high", "--codec", tiny_folder, "--force")
+    assert (result.returncode, "is the input as well" in result.stderr) == (2, True)
+    assert (high / "a.mynah").read_bytes() == before
+
+
+def test_the_codec_of_an_array_is_no_folder_of_its_choice(talk, mynah, tiny_folder, tmp_path):
+    assert mynah("tokens", talk, "--codec", tiny_folder).returncode == 0
+    path = tmp_path / "talk.npy.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"codec": str(tiny_folder)}))
+    result = mynah("tokens", tmp_path / "talk.npy", tmp_path / "new.mynah")
+    assert (result.returncode, "no shipped codec" in result.stderr) == (2, True), result.stderr

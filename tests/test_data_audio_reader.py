@@ -286,6 +286,13 @@ def test_bad_standard_input(monkeypatch, content, message):
         audio.load("-")
 
 
+def test_a_pipe_that_ends_early(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", tone(channels=2).T, 16000)
+    pipe_in(monkeypatch, (tmp_path / "a.wav").read_bytes()[:-1999])
+    with pytest.raises(AudioError, match="standard input: ends early, the last 500 of 8000 samples"):
+        audio.load("-")
+
+
 def test_pipe_header_without_samples(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 16000)
     pipe_in(monkeypatch, (tmp_path / "a.wav").read_bytes())

@@ -49,7 +49,16 @@ _ALWAYS = {
     "mrs": "missus", "prof": "professor", "st": "street", "vol": "volume", "fig": "figure",
     "temp": "temperature", "lt": "lieutenant", "sgt": "sergeant", "capt": "captain", "gov": "governor",
     "jr": "junior",
-    "sr": "senior",
+    "sr": "senior", "bldg": "building",
+}  # fmt: skip
+_STATES = {
+    "Ala": "Alabama", "Ariz": "Arizona", "Ark": "Arkansas", "Calif": "California", "Colo": "Colorado",
+    "Conn": "Connecticut", "Del": "Delaware", "Fla": "Florida", "Ga": "Georgia", "Ill": "Illinois",
+    "Ind": "Indiana", "Kan": "Kansas", "Ky": "Kentucky", "La": "Louisiana", "Mass": "Massachusetts",
+    "Md": "Maryland", "Mich": "Michigan", "Minn": "Minnesota", "Miss": "Mississippi", "Mo": "Missouri",
+    "Mont": "Montana", "Neb": "Nebraska", "Nev": "Nevada", "Okla": "Oklahoma", "Ore": "Oregon",
+    "Pa": "Pennsylvania", "Tenn": "Tennessee", "Tex": "Texas", "Va": "Virginia", "Vt": "Vermont",
+    "Wash": "Washington", "Wis": "Wisconsin", "Wyo": "Wyoming",
 }  # fmt: skip
 _SAINTS = frozenset(
     """Agnes Albans Andrew Andrews Anne Ann Anthony Augustine Barts Basil Benedict Bernard Catharines
@@ -154,6 +163,8 @@ RULES: list[Rule] = [
     rule(r"\bw/o\b", "without"),
     rule(r"\bRs\.? ?(?=\d)", "₹"),
     rule(rf"(?<!\w)~(?=[\d{MONEY}.])", "about "),
+    rule(rf"(?<![\w<>=-])<(?=\.?[\d{MONEY}])", "less than "),
+    rule(rf"(?<![\w<>=-])>(?=\.?[\d{MONEY}])", "greater than "),
     rule(r"(?<=\d )st\.(?= \d|,|$)", "stone"),
     rule(r"\bw/(?= ?[A-Za-z\d$])", "with "),
     rule(r"\bn/a\b|\bN/A\b", "not applicable"),
@@ -193,9 +204,15 @@ RULES: list[Rule] = [
     ),
     rule(
         r"(?<=\d[ -])(ft|lb|lbs|hrs|mins|secs|yrs|yds|oz|yd|sec|min|hr|mi|gal|"
-        r"pt|qt|tsp|tbsp|cm|mm|km|kg|sq|in)"
+        r"pt|qt|tsp|tbsp|cm|mm|km|kg|in)"
         r"\.(?=[,;:!?]| [a-z\d])",
         r"\1",
+    ),
+    rule(r"(?<=\d[ -])(sq|cu)\.? ?(ft|in|yd|mi|m|km|cm)\.?(?=[,;:!?)]| [a-z\d])", r"\1 \2"),
+    rule(r"(?<=/)(mo|gal|hr|yr|wk|lb|min|sec|mi|oz)\.(?=[,;:!?]| [a-z\d])", r"\1"),
+    rule(
+        rf"(?<=[a-z], )({one_of(_STATES)})\.(?!\w)",
+        lambda m: _STATES[m[1]] + ends_sentence(m),
     ),
     rule(rf"(?<![\w.])(?<!\d )({one_of(_ALWAYS)})\.(?!\w)", _always, re.IGNORECASE),
     rule(r"\bvs?\b(?= [A-Za-z])", lambda m: "versus" if m[0] == "vs" else None),

@@ -76,7 +76,7 @@ def _numeral(match: Match) -> str | None:
         if (tail.startswith("'") and not tail.startswith("'s")) or (
             following
             and following[1] in _FIRST_PERSON
-            and not (word in _KINGS and following[1] in ("was", "had"))
+            and not ((word in _KINGS or word == "War") and following[1] in ("was", "had"))
         ):
             return None
         if not context and not (word in _KINGS and (following or re.match(r"[.,;:!?)']|$", tail))):

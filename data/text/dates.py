@@ -2,7 +2,7 @@
 
 import re
 
-from .numerals import ONES, cardinal, ordinal, pairs, plural, year
+from .numerals import ONES, cardinal, decimal, ordinal, pairs, plural, year
 from .rules import MONEY, NOT_INSIDE, Match, Rule, ends_sentence, one_of, rule
 
 MONTHS = "January February March April May June July August September October November December".split()
@@ -156,6 +156,16 @@ def _time_of_day(match: Match) -> str | None:
     return f"{words} o'clock" if 1 <= hour <= 12 and match["h"][0] != "0" else f"{words} hundred"
 
 
+def _lasting(match: Match) -> str:
+    """2h 30m, 45m 12s, 4:05.32."""
+    parts = [
+        f"{decimal(number.lstrip('0') or '0')} {name}{'' if number == '1' else 's'}"
+        for number, name in zip(match.groups(""), ("hour", "minute", "second"), strict=True)
+        if number
+    ]
+    return " ".join(parts)
+
+
 def _years(match: Match) -> str | None:
     """1914-18, 1914-1918."""
     first, last = match[1], match[2]
@@ -193,6 +203,10 @@ def plural_noun(word: str) -> bool:
 RULES: list[Rule] = [
     rule(r"\b9/11\b(?!/)", "nine eleven"),
     rule(r"\b24/7\b(?!/)", "twenty-four seven"),
+    rule(
+        rf"\b({_WEEKDAY})\.? ?[-–—] ?({_WEEKDAY})\b\.?",
+        lambda m: f"{_full(m[1])} to {_full(m[2])}" + (ends_sentence(m) if m[0][-1] == "." else ""),
+    ),
     rule(rf"\b({_WEEKDAY})\.?(?=,? \d)", lambda m: _full(m[1])),
     rule(rf"{NOT_INSIDE}(\d{{4}})-(\d{{2}})-(\d{{2}})(?!\d|[-/]\d)(?:T(?=\d\d:))?", _iso),
     rule(rf"{NOT_INSIDE}(\d{{4}})/(\d{{1,2}})/(\d{{1,2}})(?![\d/])", _iso),
@@ -227,7 +241,12 @@ RULES: list[Rule] = [
         lambda m: f"{m[1]} {_full(m[2])}{ends_sentence(m)}",
     ),
     rule(rf"\b({one_of(_SHORT)})\.?[-–]({one_of(_SHORT)})\b\.?", lambda m: f"{_full(m[1])} to {_full(m[2])}"),
-    # times
+    # durations, times
+    rule(rf"{NOT_INSIDE}(\d{{1,2}})h ?(\d{{1,2}})m(?:in)?(?: ?(\d{{1,2}})s)?(?!\w)", _lasting),
+    rule(rf"{NOT_INSIDE}()(\d{{1,3}})m ?(\d{{1,2}})s(?!\w)", _lasting),
+    rule(rf"{NOT_INSIDE}(?<!:)(?:(\d{{1,2}}):)?(\d{{1,2}}):(\d{{2}}\.\d{{1,3}})(?![\w:]|\.\d)", _lasting),
+    rule(r"(?<![\w:.,])([01]\d|2[0-3]):([0-5]\d)(?::\d\d(?:\.\d{1,6})?)?Z\b", r"\1:\2 U T C"),
+    rule(rf"{NOT_INSIDE}(1[0-2]|\d)\.([0-5]\d)(?= ?[aApP]\.?[mM]\b)", r"\1:\2"),
     rule(
         r"(?:(?P<to>(?<=[mM.])[-–] ?)|(?<![\w:,])(?<!\d\.))(?P<h>\d{1,2})(?::(?P<m>\d{2}))?(?::(?P<s>\d{2}))?"
         r"(?: ?(?:-|–|to) ?(?P<until>(?:0?[1-9]|1[0-2])(?::[0-5]\d)?))? ?(?P<half>[aApP])"
@@ -248,6 +267,7 @@ RULES: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(r"(?<![\w.,-])([01])s\b", lambda m: plural(ONES[int(m[1])])),
+    rule(r"(?<![\w.,-])([1-9]0)s(?= of [a-z]{2,20}s\b)", lambda m: plural(cardinal(m[1]))),
     rule(
         r"\b(the|two|three|four|five|six|double|triple) (\d{1,2})s\b",
         lambda m: f"{m[1]} {plural(cardinal(m[2]))}",
@@ -269,6 +289,7 @@ RULES: list[Rule] = [
         rf"(?:%|million\b|billion\b|thousand\b|percent\b|[-–+×*=] ?\d|×))",
         _year_or_count,
     ),
+    rule(r"\b([Pp]re|[Pp]ost|[Mm]id)-(1[1-9]\d\d|20\d\d)(?![\w.,:-]\d|\w)", lambda m: f"{m[1]}-{year(m[2])}"),
     # house numbers
     rule(
         r"(?<![\w.,#-])(\d{3,4})(?= (?:North |South |East |West )?"

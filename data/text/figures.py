@@ -43,9 +43,8 @@ def _fraction(match: Match) -> str | None:
     whole, top, bottom = match["whole"], match["top"], match["bottom"]
     tail = match.string[match.end() :][:8]
     # 8/10 is a mark, 80/20 and 50/50 are shares
-    if re.match(r" (?:stars|points)\b", tail) or (
-        bottom == "10" and not whole and not re.match(r"-| of\b", tail)
-    ):
+    marked = re.match(r" (?:stars|points)\b", tail) or (bottom == "10" and not re.match(r"-| of\b", tail))
+    if marked and not whole and not match["minus"]:
         return f"{cardinal(top)} out of {cardinal(bottom)}"
     if not whole and top != "1" and (top == bottom or int(top) + int(bottom) == 100):
         return f"{cardinal(top)} {cardinal(bottom)}"
@@ -84,6 +83,10 @@ def _plural(match: Match) -> str:
 
 # Before all other rules: what is left has at most 15 digits in a row.
 LONG: list[Rule] = [
+    # thousands kept apart by spaces, where they cannot be a telephone number
+    rule(
+        r"(?<![\w.,])(?<!\d )\d{1,3}(?: \d{3}){0,4} 000(?![\w.,] ?\d| \d)\b", lambda m: m[0].replace(" ", ",")
+    ),
     rule(r"(?<![\d.,])\d{1,15}\.\d{16,}(?!\.?\d)", _long),
     rule(r"(?<![\d,])\d{1,3}(?:,\d{3}){5,}(?:\.\d{1,1000})?(?!\d)", _long),
     rule(r"\d{16,}", _long),
@@ -112,6 +115,9 @@ RULES: list[Rule] = [
         _fraction,
     ),
     rule(r"(?<![\w.,-])\d{1,15}(?:-\d{1,15}){2,20}(?![\w-])", _chain),
+    rule(
+        rf"{NOT_INSIDE}({DECIMAL})[-–−]({DECIMAL})(?= ?=)", lambda m: f"{decimal(m[1])} minus {decimal(m[2])}"
+    ),
     rule(rf"{NOT_INSIDE}(?<!-)({DECIMAL}) ?– ?({DECIMAL})(?![\w–-])", _range),
     rule(rf"{NOT_INSIDE}(?<![-–])({DECIMAL})-({DECIMAL})(?![\w-])", _range),
     rule(
@@ -129,12 +135,11 @@ RULES: list[Rule] = [
     rule(r"(?<![\w)+])\+(?=\.?\d)", "plus "),
     rule(r"(?<![\w)\-−])[-−](?=\.?\d)", "minus "),
     rule(r"(?<![\w*])\*(?=\d)", "star "),
-    rule(r"(?<!\w)<(?=\d)", "less than "),
-    rule(r"(?<!\w)>(?=\d)", "greater than "),
     rule(r"(?<!\w)# ?(?=\d)", "number "),
     rule(r"(?<=[A-Za-z] )#(?= [a-z]|[.,;:?)\"']|\s*$)", "number"),
     rule(rf"(?<![\w.,])({NUMBER})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
     rule(r"(?<![\w.,-])(\d{1,6})'?s\b", _plural),
+    rule(r"(?<![\w.,-])(\d{1,3}(?:,\d{3}){1,4})'?s\b", lambda m: plural(cardinal(m[1]))),
     rule(
         r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", lambda m: " dot ".join(map(cardinal, m[0].split(".")))
     ),

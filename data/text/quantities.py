@@ -51,6 +51,9 @@ UNITS = {
     "sq mi": "square mile", "cu ft": "cubic foot", "ha": "hectare", "px": "pixel", "psi": "P S I", "t": "ton",
     "wk": "week", "wks": "week", "mol": "mole", "bpm": "beat per minute", "dpi": "dot per inch",
     "sqft": "square foot", "cc": "C C", "K": "kelvin", "knots": "knot", "kt": "knot",
+    "hp": "horsepower", "Nm": "newton meter",
+    "cu in": "cubic inch", "cu yd": "cubic yard", "cu m": "cubic meter", "sq in": "square inch",
+    "sq yd": "square yard", "sq cm": "square centimeter",
 }  # fmt: skip
 ALONE = {
     "A",
@@ -63,7 +66,6 @@ ALONE = {
     "t",
     "pt",
     "in",
-    "mi",
     "min",
     "ha",
 }  # words too: not after a space
@@ -82,7 +84,16 @@ PER = {
     **PER,
 }
 # these stand before what they describe: a 12V battery, a 60W bulb, a 35mm film
-_ADJECTIVES = {"V", "W", "kW", "mAh", "mm", "″"}
+_ADJECTIVES = {"A", "V", "W", "kW", "mAh", "mm", "″"}
+# "seat 12A", "section 5V"; but a 15A fuse
+_PLACE = re.compile(
+    r"\b(?:apartment|appendix|bay|block|bus|chapter|class|door|exit|figure|flat|flight|form|gate|grade|house|item"
+    r"|level|line|lot|number|page|part|pier|platform|question|room|route|row|seat|section|stand|step|suite|table"
+    r"|terminal|track|unit|zone)s? $"
+)
+_NAME = re.compile(r"(?:-|\b(?!An? |The )[A-Z]\w{0,20} )$")
+_ELECTRIC = re.compile(r"[- ](?:adapter|breaker|charger|circuit|current|fuse|load|outlet|plug|socket|supply)")
+_BEHIND = re.compile(r" (?:and|at|for|from|in|of|on|or|per|to|bulb|power)\b")
 _FUNCTION_WORDS = frozenset(
     "and are away from for her high his into long more less than per that the thick too was wide with".split()
 )
@@ -94,7 +105,7 @@ _TO = r"(?: ?[-–] ?| to )"
 def several(unit: str) -> str:
     """Return the plural of a unit in words: "mile per hour" becomes "miles per hour"."""
     head, per, rest = unit.partition(" per ")
-    if head.endswith(("hertz", "P S I", "C C", "kelvin")):
+    if head.endswith(("hertz", "P S I", "C C", "kelvin", "horsepower")):
         return unit
     head = head[:-4] + "feet" if head.endswith("foot") else head + ("es" if head.endswith("inch") else "s")
     return head + per + rest
@@ -117,14 +128,20 @@ def _measure(match: Match) -> str | None:
     following = text[end : end + 2]
     if spaced and unit in ALONE and unit not in ("K", "B") and not match["per"] and not match["power"]:
         # "5 in 10", "5 A students": a unit only at the end of a phrase, or with its period
-        dotted = unit in ("in", "min", "mi", "pt") and following[:1] == "."
-        if (not dotted and not re.match(r"[,;:!?)]|\.|\s*$", following)) or (
+        dotted = unit in ("in", "min", "pt") and following[:1] == "."
+        if unit in ("V", "W") and _BEHIND.match(text, end):  # 60 W and 5 V
+            pass
+        elif (not dotted and not re.match(r"[,;:!?)]|\.|\s*$", following)) or (
             unit == "A" and following[:1] not in (",", ".", "")
         ):
             return None
-    if not spaced and unit in "AVWKJNB":  # 4K; Route 1A, I-80W are names
-        before = re.search(r"(?:-|\b[A-Z]\w{0,20} )$", text[: match.start()][-22:])
-        if unit == "K" or before is not None:
+    if unit == "s" and not spaced and "," in number:  # 10,000s
+        return None
+    if not spaced and unit in "AVWKJNBL":  # 4K; Route 1A, I-80W, seat 12A are names
+        before = text[max(0, match.start() - 22) : match.start()]
+        if unit == "K" or _PLACE.search(before) or (unit != "L" and _NAME.search(before)):
+            return None
+        if unit in "AB" and number.isdigit() and not match["per"] and not _ELECTRIC.match(text, end):
             return None
     if spaced and unit in ("K", "B") and not re.match(r"[,;:!?).]|$", following):
         return None
@@ -236,6 +253,10 @@ RULES: list[Rule] = [
         _degrees,
     ),
     rule(rf"(?<![\w)]){MINUS}(?<=[-−])(?P<number>\d{{1,3}})(?P<until>)(?: ?(?P<scale>[CF])(?!\w))", _degrees),
+    rule(
+        rf"{NOT_INSIDE}({DECIMAL})[′'] ?[x×] ?({DECIMAL})[′'](?!\d)",
+        lambda m: f"{decimal(m[1])} foot by {decimal(m[2])} foot",
+    ),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'] ?(1[01]|\d)(?:[″\"]|'')", _tall),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
     rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
@@ -252,7 +273,10 @@ RULES: list[Rule] = [
         rf"{NOT_INSIDE}({DECIMAL})([MB])(?= ([a-z]{{1,30}}))",
         lambda m: f"{decimal(m[1])} {_MANY[m[2]]}" if plural_noun(m[3]) else None,
     ),
-    rule(rf"{NOT_INSIDE}(\d{{2,3}})[kK](?= [a-z]{{3}})", lambda m: f"{decimal(m[1])} thousand"),
+    rule(
+        rf"{NOT_INSIDE}(\d{{2,3}})[kK](?! (?:race|run|walk|relay)\b)(?= [a-z]{{3}})",
+        lambda m: f"{decimal(m[1])} thousand",
+    ),
     rule(r"(?<=\d)\"(?=[ -][a-z])", lambda m: None if _quoted(m) else "″"),
     rule(
         rf"{NOT_INSIDE}(?<!/)(?:(?P<whole>\d{{1,6}})[ -])?(?P<top>\d{{1,4}})/(?P<bottom>[1-9]\d{{0,3}})"

@@ -130,11 +130,13 @@ def tables(
 
 
 def average(
-    codecs: Annotated[list[Path], typer.Argument(metavar="CODEC CODEC ...", help="Names or folders.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the new codec.")],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL MODEL ...", help="Names or folders; one may come twice.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the new model.")],
 ) -> int:
-    """Average the decoders of codecs that share encoder and quantizer, as after the second stage."""
+    """Average codecs that share encoder and quantizer, or language models of one architecture."""
     from .average import average
 
-    average(codecs, out)
+    average(models, out)
     return OK

@@ -17,6 +17,10 @@ tokenize
 tokenize --views 4 --exclude coffee_intents --exclude commonvoice --exclude fsdd --exclude kerstin \
     --exclude speechocean762 --exclude wake_words
 mynah train durations runs/durations-16k.json --data "$out/tokens/alignments.jsonl" --out "$out/mynah-durations"
-# All speech first, without text; then with phonemes, and voices by name.
+# All speech first, without text; then with phonemes, and voices by name; then once more, and the mean of both.
 mynah train lm runs/lm-16k.json --data "$out/tokens" --out "$out/lm-speech" --set train.steps=1000 --set train.decay=0
-mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --out "$out/mynah-lm" --init "$out/lm-speech"
+mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --out "$out/lm-voices" --init "$out/lm-speech"
+mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --out "$out/lm-again" --init "$out/lm-voices" \
+    --set train.seed=1 --set train.warmup=50 --set train.steps=1300
+[ -e "$out/mynah-lm/config.json" ] ||
+    mynah train average "$out/lm-voices" "$out/lm-again" --out "$out/mynah-lm"

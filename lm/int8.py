@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import EPSILON, Block
+from .layers import EPSILON, Block, attend
 from .network import LMNetwork
 
 WIDTH = 32  # torch's kernel reads past the ends of rows that are no multiple of its vectors
@@ -69,14 +69,7 @@ class Int8Block(nn.Module):
         qkv = self.qkv(_unit(x) * self.gains[0]).unflatten(2, self.shape).permute(2, 0, 3, 1, 4)
         qk = _unit(qkv[:2]) * self.turned
         query, key = torch.addcmul(qk * turn[0], qk.roll(self.shape[2] // 2, -1), turn[1])
-        value = qkv[2]
-        if cache is not None:
-            end = start + x.shape[1]
-            cache[0, :, :, start:end] = key
-            cache[1, :, :, start:end] = value
-            key, value = cache[:, :, :, :end]
-        heard = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
-        x = x + self.mix(heard.transpose(1, 2).flatten(2))
+        x = x + self.mix(attend(query, key, qkv[2], mask, causal, cache, start))
         gate, value = self.gate((_unit(x) * self.gains[1]).bfloat16()).chunk(2, -1)
         return x + self.output(F.silu(gate) * value)
 

@@ -47,14 +47,27 @@ class Attention(nn.Module):
         qk = F.rms_norm(qkv[:2], self.shape[2:], eps=EPSILON) * self.gain
         swapped = qk.roll(self.shape[2] // 2, -1)
         query, key = torch.addcmul(qk * turn[0], swapped, turn[1]).to(qkv.dtype)
-        value = qkv[2]
-        if cache is not None:
-            end = start + x.shape[1]
-            cache[0, :, :, start:end] = key
-            cache[1, :, :, start:end] = value
-            key, value = cache[:, :, :, :end]
-        x = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
-        return self.output(x.transpose(1, 2).flatten(2))
+        return self.output(attend(query, key, qkv[2], mask, causal, cache, start))
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    cache: Tensor | None,
+    start: int,
+) -> Tensor:
+    """Queries, keys and values [B, heads, S, head_dim] -> what all heads heard, [B, S, D]; the others as in
+    `Block.forward`."""
+    if cache is not None:
+        end = start + key.shape[2]
+        cache[0, :, :, start:end] = key
+        cache[1, :, :, start:end] = value
+        key, value = cache[:, :, :, :end]
+    heard = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+    return heard.transpose(1, 2).flatten(2)
 
 
 class Block(nn.Module):

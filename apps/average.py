@@ -3,7 +3,7 @@
 Models trained on from common weights can be averaged, and the mean is often better than each of them
 (model soups, Wortsman et al. 2022). Of a decoder trained without a discriminator, which keeps more of the
 waveform, and the same trained on against one, which sounds more natural, the mean has most of both; of a
-language model's legs, each from the weights of the one before, the mean knows the corpora of all of them.
+language model's legs, each from the weights of the one before, the mean needs fewer bits than any.
 """
 
 import json
@@ -18,10 +18,7 @@ from torch import Tensor
 
 from ..codec import checkpoint
 from ..data.errors import MynahError
-from ..lm.checkpoint import SHIPPED
-from ..lm.config import LMConfig
-
-LM = "language model"
+from ..lm import checkpoint as lm_checkpoint
 
 
 def average(models: Sequence[Path], out: Path) -> None:
@@ -44,14 +41,15 @@ def average(models: Sequence[Path], out: Path) -> None:
 
 def _is_lm(model: Path) -> bool:
     """Whether this names a language model, or the folder of one."""
-    for folder in (model, SHIPPED / model):
+    for folder in (model, lm_checkpoint.SHIPPED / model):
         with suppress(OSError, ValueError):
             return "max_frames" in json.loads((folder / "config.json").read_bytes())
     return False
 
 
 def _average_lms(models: Sequence[Path], out: Path) -> None:
-    loaded = [checkpoint.load_as(LMConfig, checkpoint.resolve_in(SHIPPED, LM, model)) for model in models]
+    networks = [lm_checkpoint.load(model) for model in models]
+    loaded = [(network.config, network.state_dict()) for network in networks]
     config = loaded[0][0]
     for model, (other, _) in zip(models[1:], loaded[1:], strict=True):
         if replace(other, name=config.name, dropout=config.dropout) != config:

@@ -77,12 +77,16 @@ def test_language_models_and_one_that_counts_twice(mynah, tmp_path):
 
 
 def test_language_models_without_a_mean(mynah, tiny_folder, tmp_path):
-    first = make_lm(tmp_path / "a")
+    first, damaged = make_lm(tmp_path / "a"), make_lm(tmp_path / "d")
+    network = lm_checkpoint.load(damaged)
+    rest = {name: tensor for name, tensor in network.state_dict().items() if name != "tables"}
+    lm_checkpoint.save(damaged, network.config, rest)
     for other, words in (
         (make_lm(tmp_path / "b", dim=64), "its architecture or its codec differs"),
         (make_lm(tmp_path / "c", codec_hash="ab" * 32), "its architecture or its codec differs"),
         ("mynah-lm", "mynah-lm: its architecture or its codec differs"),
-        (tiny_folder, "tiny"),
+        (tiny_folder, "unknown keys"),
+        (damaged, "tensor tables is nothing"),
         (tmp_path / "nothing", "neither a shipped language model"),
     ):
         result = mynah("train", "average", first, other, "--out", tmp_path / "mean")

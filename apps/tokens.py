@@ -147,8 +147,9 @@ def _read_array(file: BinaryIO, name: str, codec: Codec) -> NDArray[np.integer]:
 
 
 def _line(error: Exception) -> str:
-    """What a parser of Python's says, without the place in its source."""
-    return str(error.args[0] if error.args else error).split("\n")[0]
+    """What is wrong, in a line; what a parser of Python's says goes without the place in its source."""
+    parsed = isinstance(error, TokenError | SyntaxError) and error.args
+    return str(error.args[0] if parsed else error).split("\n")[0]
 
 
 def _read_beside(source: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from ..codec.config import CodecConfig
 from ..data.errors import MynahError
 from .recipe import check_types, known_options, read_sections, schedule
 
-_SPECTRAL = ("mel", "perceptual", "complex")
+_SPECTRAL = ("mel", "perceptual", "complex", "intelligibility")
 LOSSES = {
     "reconstruction": _SPECTRAL,
     "decoder": _SPECTRAL,

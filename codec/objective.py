@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .balancer import Balancer
 from .config import CodecConfig
 from .discriminator import discriminator_loss, generator_losses
+from .intelligibility import Unintelligibility
 from .losses import SpectralLosses
 from .perceptual import PerceptualDisturbance
 
@@ -24,7 +25,8 @@ class Reconstruction(nn.Module):
     """The whole network, or its decoder alone, learns to reproduce speech without a discriminator.
 
     Args:
-        weights: shares of "mel", "perceptual" and "complex" in the gradient at the output.
+        weights: shares of "mel", "perceptual", "complex" and "intelligibility" in the gradient at the output;
+            the last is computed only where it has one.
         commitment: weight of the commitment loss beside the mel loss.
         complex_weights: factor of the complex loss by index of the operating point; none for 1.
     """
@@ -41,6 +43,7 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.spectral = SpectralLosses(sample_rate)
         self.perceptual = PerceptualDisturbance(sample_rate=sample_rate)
+        self.intelligibility = Unintelligibility(sample_rate=sample_rate)
         self.balancer = Balancer(weights)
         self.commitment = commitment
         self.register_buffer("complex_weights", torch.tensor(complex_weights), persistent=False)
@@ -51,7 +54,10 @@ class Reconstruction(nn.Module):
         if len(self.complex_weights):
             complex_ = complex_ * self.complex_weights[rate]
         perceptual = self.perceptual(estimate, target)
-        return {"mel": mel.mean(), "perceptual": perceptual.mean(), "complex": complex_.mean()}
+        losses = {"mel": mel.mean(), "perceptual": perceptual.mean(), "complex": complex_.mean()}
+        if "intelligibility" in self.balancer.weights:
+            losses["intelligibility"] = self.intelligibility(estimate, target).mean()
+        return losses
 
     def forward(
         self,

@@ -15,7 +15,7 @@ from ..data.errors import MynahError
 from ..data.manifest import read_manifest
 from ..data.text import phonemize
 from ..lm import LanguageModel, Sampling
-from ..tts import Durations, Synthesizer, Voice, VoiceError, voice_store
+from ..tts import Durations, Retakes, Synthesizer, Voice, VoiceError, voice_store
 from ..tts.sentences import Sentence, sentences
 from ..tts.synthesizer import GUIDANCE
 from . import codecs, evaluate_likeness
@@ -38,6 +38,7 @@ class Speaking(NamedTuple):
     seed: int
     guidance: float
     sampling: Sampling
+    retakes: Retakes | None = None
 
 
 class Take(NamedTuple):
@@ -61,6 +62,7 @@ def evaluate(
     seed: int = 0,
     guidance: float = GUIDANCE,
     sampling: Sampling | None = None,
+    retakes: int = 0,
     limit: int | None = None,
     out: str | None = None,
     tell: Tell = print,
@@ -84,6 +86,8 @@ def evaluate(
             names. Where the default speaker head is not there, likeness is left out.
         seed: sentence number i is spoken with `seed + APART * i`.
         guidance, sampling: as for `Synthesizer.speak`.
+        retakes: how often a sentence may be said again where the phone head misses a word: skipped and
+            repeated words are then those that are left, by the same judge.
         limit: at most so many sentences of each set, and recordings of each voice.
         out: a JSON file, written at the beginning and after every voice.
         tell: takes lines of text: notes, and a table after every voice.
@@ -101,9 +105,11 @@ def evaluate(
     real = _recorded(found, data, limit, needed=bool(voices), note=note)
     phone_head = PhoneHead.from_pretrained(coder, head)
     texts = chosen(limit)
-    how = Speaking(seed, guidance, sampling or Sampling())
+    listener = Retakes(phone_head, retakes) if retakes else None
+    how = Speaking(seed, guidance, sampling or Sampling(), listener)
     bitrate = coder.config.bitrates[coder.rate_index(lm.config.n_codebooks)]
     report = about(coder, data=data, seed=seed, guidance=guidance, sampling=how.sampling.__dict__)
+    report |= {"retakes": retakes}
     report |= {"model": lm.config.name, "durations": pace.config.name, "head": phone_head.config.name}
     report |= {"kbps": bitrate, "notes": note.lines, "peak_memory_mb": None, "voices": {}, "complete": False}
     voice_head = None
@@ -175,7 +181,11 @@ def spoken(
     for number, sentence in texts:
         begun = time.perf_counter()
         blocks = synthesizer.speak(
-            sentence.text, seed=how.seed + APART * number, guidance=how.guidance, sampling=how.sampling
+            sentence.text,
+            seed=how.seed + APART * number,
+            guidance=how.guidance,
+            sampling=how.sampling,
+            retakes=how.retakes,
         )
         parts = [next(blocks)]
         first = time.perf_counter() - begun

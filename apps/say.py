@@ -5,18 +5,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from ..codec import Codec
+from ..codec.heads import PhoneHead
 from ..data.audio import COMMENTED, AudioWriter
-from ..data.errors import MynahError, TextError
+from ..data.errors import CheckpointError, MynahError, TextError
 from ..data.text import NothingToSay, read_lexicon
 from ..data.text.lexicon import Lexicon
 from ..lm import LanguageModel, Sampling
-from ..tts import Durations, Synthesizer, voice_store
+from ..tts import Durations, Retakes, Synthesizer, voice_store
 from ..tts.synthesizer import GUIDANCE, RATES, Piece
 from . import codecs, files
 from .progress import seconds_bar
 from .verbs import tell
 
 MODEL, DURATIONS = "mynah-lm", "mynah-durations"
+RETAKES = 2  # into a file; into a pipe none, so that the first sound is not kept waiting
 LINE = 1 << 16  # bytes of standard input at a time
 
 
@@ -33,6 +36,8 @@ class Say:
         model, durations: names or folders of the language model and the duration model.
         codec: name or folder; None for the one that the language model names.
         lexicon: a file of the user's own pronunciations, or None.
+        retakes: how often a piece is said again where a word is missing or said twice; None for `RETAKES`
+            into a file where the codec has a phone head, and none otherwise.
         force: replace an existing file.
     """
 
@@ -45,6 +50,7 @@ class Say:
     durations: str = DURATIONS
     codec: str | None = None
     lexicon: str | None = None
+    retakes: int | None = None
     force: bool = False
 
     def __call__(self, text: str, target: str) -> int:
@@ -72,6 +78,18 @@ class Say:
             raise MynahError(f"--rate {self.rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
         check_guidance(self.guidance)
 
+    def listener(self, codec: Codec, target: str) -> Retakes | None:
+        """Who decides whether a piece is said again; MynahError where one is wanted and there is none."""
+        most = self.retakes if self.retakes is not None else 0 if target == "-" else RETAKES
+        if not most:
+            return None
+        try:
+            return Retakes(PhoneHead.from_pretrained(codec), most)
+        except CheckpointError:
+            if self.retakes is None:
+                return None
+            raise
+
     def synthesizer(self) -> Synthesizer:
         """All models loaded; MynahError where one is missing, or they do not fit each other."""
         voice = voice_store.find(self.voice) if self.voice else None
@@ -92,6 +110,7 @@ class Say:
             guidance=self.guidance,
             sampling=self.sampling,
             user_lexicon=lexicon,
+            retakes=self.listener(synthesizer.codec, target),
             begun=_tell_warnings,
         )
         first = next(blocks)

@@ -36,13 +36,24 @@ def say(
             metavar="FILE", help="Your pronunciations: a line is WORD, a tab, sounds.", show_default=False
         ),
     ] = None,
+    retakes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=20,
+            help="Listen to each sentence, and say it again up to so often where a word is missing or said "
+            "twice; 2 into a file, 0 into a pipe, whose sound then leaves while it is made.",
+            show_default=False,
+        ),
+    ] = None,
     force: arguments.Force = False,
 ) -> int:
     """Speak a text of any length, streamed into a sound file that is marked as generated."""
     from .say import Say, sampling_of
 
     sampling = sampling_of(temperature, top_p)
-    return Say(voice, rate, seed, guidance, sampling, model, durations, codec, lexicon, force)(text, target)
+    say = Say(voice, rate, seed, guidance, sampling, model, durations, codec, lexicon, retakes, force)
+    return say(text, target)
 
 
 def continue_(

@@ -77,6 +77,18 @@ def test_it_speaks(speak, tmp_path, speaking, tiny):
     assert audio.load(tmp_path / "out.wav").wav.shape[1] > wav.shape[2]
 
 
+def test_retakes_need_a_phone_head_of_the_codec(speak, tmp_path, monkeypatch):
+    """Asked for, they are refused without one; by default there are none then, and none in a pipe."""
+    check_refused(speak(TEXT, "--retakes", 2), tmp_path, "phones-16k reads features of")
+    assert speak(TEXT, "--retakes", 0).returncode == 0
+    asked = []
+    monkeypatch.setattr(say, "PhoneHead", type("Head", (), {"from_pretrained": asked.append}))
+    monkeypatch.setattr(say, "Retakes", lambda head, most: most)
+    assert [say.Say().listener(None, target) for target in ("out.wav", "-")] == [say.RETAKES, None]
+    assert [say.Say(retakes=n).listener(None, "-") for n in (0, 3)] == [None, 3]
+    assert len(asked) == 2
+
+
 def test_a_lexicon_of_ones_own(speak, tmp_path):
     (tmp_path / "words.tsv").write_text("tomato\tt ə m ˈɑː t oʊ\n")
     assert speak("Tomato.", out="a.wav").returncode == 0

@@ -15,7 +15,8 @@ from mynah.codec.heads.phone_config import without_stress
 from mynah.data.edit_distance import error_rate
 from mynah.data.text import phonemize
 from mynah.lm import LanguageModel
-from mynah.tts import Durations, Synthesizer, voice_store
+from mynah.tts import Durations, Retakes, Synthesizer, voice_store
+from mynah.tts.synthesizer import LEAD
 
 TEXT = "She opened the window and listened to the rain for a while."
 
@@ -51,6 +52,22 @@ def test_a_shipped_voice_is_understood(codec, models, name):
     said = [without_stress(phone) for word in phonemize(TEXT).words for phone in word.phonemes]
     heard = PhoneHead.from_pretrained(codec).recognise(wav)[0]
     assert error_rate([(said, heard)]) < 0.5  # of real recordings 0.25, of noise above 0.9
+
+
+def test_a_word_that_lacks_is_heard(codec, models):
+    """A sentence without its longest word, and with it twice, is a reason to say it again."""
+    synthesizer = Synthesizer(*models, voice_store.find("kathleen"))
+    (piece,) = synthesizer.pieces(TEXT)
+    wav = np.concatenate(list(synthesizer.speak_piece(piece, torch.Generator().manual_seed(1))), axis=1)
+    words = [phonemize(word).symbols[:-1] for word in ("She.", "opened.", "the.", "window.")]
+    ends = LEAD + np.cumsum(piece.durations)
+    first = sum(map(len, words[:3])) + 3  # symbols before "window", boundaries included
+    hop = codec.config.hop_length
+    begin, end = ends[first - 1] * hop, ends[first + len(words[3]) - 1] * hop
+    retakes = Retakes(PhoneHead.from_pretrained(codec), 1)
+    cut = np.concatenate([wav[:, :begin], wav[:, end:]], axis=1)
+    twice = np.concatenate([wav[:, :end], wav[:, begin:]], axis=1)
+    assert [retakes.faults(piece.phonemes, sound) for sound in (wav, cut, twice)] == [0, 1, 1]
 
 
 def test_speakers_are_told_apart(codec, models):

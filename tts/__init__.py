@@ -3,12 +3,14 @@
 from .align import Alignment, AlignmentError, Segment, align, align_batch
 from .cloning import clone
 from .durations import Durations
+from .retakes import Retakes
 from .synthesizer import Piece, Synthesizer
 from .voice import Voice, VoiceError
 
 __all__ = [
     "Synthesizer",
     "Piece",
+    "Retakes",
     "Durations",
     "Voice",
     "VoiceError",

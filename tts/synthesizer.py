@@ -22,6 +22,7 @@ from ..data.text.split import LONGEST
 from ..lm import LanguageModel, Sampling
 from .durations import Durations
 from .pieces import Part, parts
+from .retakes import Retakes
 from .voice import Voice, VoiceError
 
 RATES = (0.5, 2.0)
@@ -29,6 +30,7 @@ GUIDANCE = 2.5
 LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
 LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
 CHARACTERS = 13  # a second, spoken slowly
+RETAKE = 1_000_000  # seeds between two takes of a piece: more than a text has pieces
 FADE = 0.005  # seconds at both ends of a piece: what is cut within a phrase does not click
 BLOCKS = (4, 8, 16, 25)  # frames of the first blocks of sound, and of all others: the first one comes soon
 
@@ -174,6 +176,7 @@ class Synthesizer:
         guidance: float = GUIDANCE,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        retakes: Retakes | None = None,
         begun: Callable[[Piece], object] = lambda piece: None,
     ) -> Iterator[Samples]:
         """The sound of a text in blocks, float32 [1, T], as it is made; constant memory for any length.
@@ -182,6 +185,7 @@ class Synthesizer:
             text, rate, user_lexicon: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
             guidance, sampling: as for `LanguageModel.speak`.
+            retakes: say a piece again where a word is missing or said twice; a block is then a whole piece.
             begun: told of each piece before its sound is made.
 
         Raises:
@@ -189,8 +193,15 @@ class Synthesizer:
         """
         for number, piece in enumerate(self.pieces(text, rate, user_lexicon)):
             begun(piece)
-            generator = torch.Generator().manual_seed(seed + number)
-            yield from self.speak_piece(piece, generator, guidance, sampling)
+
+            def take(again: int, piece: Piece = piece, first: int = seed + number) -> Iterator[Samples]:
+                generator = torch.Generator().manual_seed(first + again * RETAKE)
+                return self.speak_piece(piece, generator, guidance, sampling)
+
+            if retakes is None:
+                yield from take(0)
+            else:
+                yield retakes.best(piece.phonemes, take)
 
     def synthesize(
         self,
@@ -201,10 +212,17 @@ class Synthesizer:
         guidance: float = GUIDANCE,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        retakes: Retakes | None = None,
     ) -> Tensor:
         """The whole sound, float32 [1, 1, T]: exactly the blocks of `speak`, joined."""
         spoken = self.speak(
-            text, seed=seed, rate=rate, guidance=guidance, sampling=sampling, user_lexicon=user_lexicon
+            text,
+            seed=seed,
+            rate=rate,
+            guidance=guidance,
+            sampling=sampling,
+            user_lexicon=user_lexicon,
+            retakes=retakes,
         )
         return torch.from_numpy(np.concatenate(list(spoken), axis=1))[None]
 

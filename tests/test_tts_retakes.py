@@ -1,0 +1,106 @@
+"""Retakes: the first take without faults is kept, or the best there was, and what counts as a fault."""
+
+import numpy as np
+import pytest
+import torch
+
+from mynah.codec.heads.ctc import Scores
+from mynah.data.text import phonemize
+from mynah.lm import LanguageModel
+from mynah.tts import Durations, Retakes, Synthesizer, Voice
+from mynah.tts.retakes import words_of
+from mynah.tts.synthesizer import RETAKE
+
+SYMBOLS = ["", "b", "i", "k", "æ", "t"]
+
+
+class Head:
+    """Hears the phones that a sound is made of: a sample is a frame, its value the place in `SYMBOLS`."""
+
+    class config:
+        @staticmethod
+        def ids(phonemes):
+            return [SYMBOLS.index(phoneme.lstrip("ˈˌ")) for phoneme in phonemes]
+
+    def scores(self, wav):
+        place = torch.from_numpy(wav)[0, 0].long()
+        frames = 5.0 * torch.nn.functional.one_hot(place, len(SYMBOLS))
+        return Scores(frames.log_softmax(-1)[None], frames.log_softmax(-1)[None])
+
+
+def sound(text: str) -> np.ndarray:
+    """Four frames a phone, with one of silence after it."""
+    places = [SYMBOLS.index(letter) if letter != " " else 0 for letter in text]
+    return np.array([[x for place in places for x in [place] * 4 + [0]]], np.float32)
+
+
+@pytest.fixture
+def retakes() -> Retakes:
+    return Retakes(Head(), 3)
+
+
+BEE_CAT = (*"b", "ˈi", " ", *"k", "ˈæ", *"t", ".")
+
+
+def test_words_are_what_stands_between_pauses():
+    assert words_of(BEE_CAT) == [["b", "ˈi"], ["k", "ˈæ", "t"]]
+    assert words_of(("~", ",", "t", " ", ".")) == [["t"]]
+    assert words_of(("~", ".")) == []
+    said = phonemize("Dr. Smith paid $1.50, then left.")
+    assert words_of(said.symbols) == [list(word.phonemes) for word in said.words]
+
+
+@pytest.mark.parametrize(
+    ("heard", "faults"),
+    [("bi kæt", 0), ("kæt", 1), ("bi bi kæt", 1), ("bi kæt kæt", 1), ("   ", 2)],
+)
+def test_faults_are_words_that_lack_or_come_twice(retakes, heard, faults):
+    assert retakes.faults(BEE_CAT, sound(heard)) == faults
+
+
+@pytest.mark.parametrize(
+    ("heard", "kept", "made"),
+    [
+        (["bi kæt", "kæt"], 0, 1),
+        (["kæt", "bi kæt", "bi"], 1, 2),
+        (["   ", "kæt", "bi", "   ", "bi kæt"], 1, 4),  # no more than three retakes
+    ],
+)
+def test_the_best_take_is_kept(retakes, heard, kept, made):
+    asked = []
+
+    def take(number):
+        asked.append(number)
+        wav = sound(heard[number])
+        return [wav[:, :7], wav[:, 7:]]
+
+    assert np.array_equal(retakes.best(BEE_CAT, take), sound(heard[kept]))
+    assert asked == list(range(made))
+
+
+def test_none_is_one_take_and_less_is_an_error():
+    assert np.array_equal(Retakes(Head(), 0).best(BEE_CAT, lambda number: [sound("   ")]), sound("   "))
+    with pytest.raises(ValueError, match="most=-1"):
+        Retakes(Head(), -1)
+
+
+def test_pieces_are_said_again_with_other_seeds(speaking, tiny, monkeypatch, retakes):
+    """The second piece is said three times; the last take is the best one."""
+    synthesizer = Synthesizer(
+        tiny,
+        LanguageModel.from_pretrained(speaking.lm),
+        Durations.from_pretrained(speaking.durations),
+        Voice.load(speaking.voice),
+    )
+    faults = iter([0, 2, 1, 0])
+    monkeypatch.setattr(retakes, "faults", lambda phonemes, wav: next(faults))
+    first, second = list(synthesizer.speak("Hi. Go on, Ann!", seed=3, retakes=retakes))
+    plain = list(synthesizer.pieces("Hi. Go on, Ann!"))
+
+    def made(number: int, seed: int) -> np.ndarray:
+        blocks = synthesizer.speak_piece(plain[number], torch.Generator().manual_seed(seed))
+        return np.concatenate(list(blocks), axis=1)
+
+    assert np.array_equal(first, made(0, 3))
+    assert np.array_equal(second, made(1, 4 + 2 * RETAKE))
+    assert not np.array_equal(second, made(1, 4))

@@ -87,7 +87,8 @@ def evaluate(
         seed: sentence number i is spoken with `seed + APART * i`.
         guidance, sampling: as for `Synthesizer.speak`.
         retakes: how often a sentence may be said again where the phone head misses a word: skipped and
-            repeated words are then those that are left, by the same judge.
+            repeated words are then those that are left, by the same judge, the first sound is a whole
+            sentence, and the peak of memory that of listening, too.
         limit: at most so many sentences of each set, and recordings of each voice.
         out: a JSON file, written at the beginning and after every voice.
         tell: takes lines of text: notes, and a table after every voice.
@@ -175,7 +176,7 @@ def spoken(
     advance: Callable[[], object],
 ) -> list[Take]:
     """The sentences in one voice."""
-    for _ in synthesizer.speak("Yes."):  # what is slow the first time is not timed
+    for _ in synthesizer.speak("Yes.", retakes=how.retakes):  # what is slow the first time is not timed
         pass
     takes = []
     for number, sentence in texts:

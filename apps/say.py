@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
 from ..codec import Codec
-from ..codec.heads import PhoneHead
+from ..codec.heads import OtherCodecError, PhoneHead
 from ..data.audio import COMMENTED, AudioWriter
-from ..data.errors import CheckpointError, MynahError, TextError
+from ..data.errors import MynahError, TextError
+from ..data.replacing import is_stream
 from ..data.text import NothingToSay, read_lexicon
 from ..data.text.lexicon import Lexicon
 from ..lm import LanguageModel, Sampling
@@ -30,7 +32,7 @@ class Say:
     Attributes:
         voice: name or file; None for the first that there is.
         rate: how many times as fast as the voice usually speaks.
-        seed: the same seed gives the same sound.
+        seed: the same seed gives the same sound, with the same retakes.
         guidance: towards phonemes and voice; 1 for none.
         sampling: how codes are drawn.
         model, durations: names or folders of the language model and the duration model.
@@ -80,12 +82,13 @@ class Say:
 
     def listener(self, codec: Codec, target: str) -> Retakes | None:
         """Who decides whether a piece is said again; MynahError where one is wanted and there is none."""
-        most = self.retakes if self.retakes is not None else 0 if target == "-" else RETAKES
+        piped = target == "-" or is_stream(Path(target))
+        most = self.retakes if self.retakes is not None else 0 if piped else RETAKES
         if not most:
             return None
         try:
             return Retakes(PhoneHead.from_pretrained(codec), most)
-        except CheckpointError:
+        except OtherCodecError:
             if self.retakes is None:
                 return None
             raise
@@ -103,6 +106,7 @@ class Say:
         self, synthesizer: Synthesizer, text: Iterable[str], target: str, lexicon: Lexicon | None
     ) -> None:
         """Nothing is opened before there is sound to write."""
+        retakes = self.listener(synthesizer.codec, target)
         blocks = synthesizer.speak(
             text,
             seed=self.seed,
@@ -110,19 +114,18 @@ class Say:
             guidance=self.guidance,
             sampling=self.sampling,
             user_lexicon=lexicon,
-            retakes=self.listener(synthesizer.codec, target),
+            retakes=retakes,
             begun=_tell_warnings,
         )
-        first = next(blocks)
-        comment = files.generated(f"voice {synthesizer.voice.name}, seed {self.seed}")
+        how = f"voice {synthesizer.voice.name}, seed {self.seed}"
+        comment = files.generated(how + (f", up to {retakes.most} retakes" if retakes else ""))
         rate = synthesizer.sample_rate
-        with (
-            AudioWriter(target, rate, 1, force=self.force, comment=comment) as writer,
-            seconds_bar("say") as advance,
-        ):
-            for block in chain([first], blocks):
-                writer.write(block)
-                advance(block.shape[1] / rate)
+        with seconds_bar("say") as advance:
+            first = next(blocks)
+            with AudioWriter(target, rate, 1, force=self.force, comment=comment) as writer:
+                for block in chain([first], blocks):
+                    writer.write(block)
+                    advance(block.shape[1] / rate)
 
 
 def check_guidance(guidance: float) -> None:

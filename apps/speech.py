@@ -42,7 +42,8 @@ def say(
             min=0,
             max=20,
             help="Listen to each sentence, and say it again up to so often where a word is missing or said "
-            "twice; 2 into a file, 0 into a pipe, whose sound then leaves while it is made.",
+            "twice; 2 into a file, where the codec has a phone head, 0 into a pipe, whose sound then leaves "
+            "while it is made.",
             show_default=False,
         ),
     ] = None,

@@ -14,6 +14,7 @@ LOSSES = {
     "adversarial": (*_SPECTRAL, "adversarial", "features"),
 }
 MIN_CROP = 0.2  # seconds: the longest window of the losses and the decoder's delay fit in
+MIN_CROP_OF = {"intelligibility": 0.5}  # what this loss looks at, and the delay
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class TrainOptions:
         losses = LOSSES[self.stage]
         if not self.weights or set(self.weights) - set(losses) or min(self.weights.values()) <= 0:
             raise MynahError(f"weights={self.weights}: numbers above 0 for some of {', '.join(losses)}")
+        for name in self.weights:
+            if self.crop < MIN_CROP_OF.get(name, 0):
+                raise MynahError(f"crop={self.crop:g}: at least {MIN_CROP_OF[name]} seconds for {name}")
         if min(self.corpus_weights.values(), default=0) < 0:
             raise MynahError(f"corpus_weights={self.corpus_weights}: none below 0")
 

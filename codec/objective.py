@@ -25,8 +25,7 @@ class Reconstruction(nn.Module):
     """The whole network, or its decoder alone, learns to reproduce speech without a discriminator.
 
     Args:
-        weights: shares of "mel", "perceptual", "complex" and "intelligibility" in the gradient at the output;
-            the last is computed only where it has one.
+        weights: shares of "mel", "perceptual", "complex" and "intelligibility" in the gradient at the output.
         commitment: weight of the commitment loss beside the mel loss.
         complex_weights: factor of the complex loss by index of the operating point; none for 1.
     """
@@ -54,10 +53,12 @@ class Reconstruction(nn.Module):
         if len(self.complex_weights):
             complex_ = complex_ * self.complex_weights[rate]
         perceptual = self.perceptual(estimate, target)
-        losses = {"mel": mel.mean(), "perceptual": perceptual.mean(), "complex": complex_.mean()}
-        if "intelligibility" in self.balancer.weights:
-            losses["intelligibility"] = self.intelligibility(estimate, target).mean()
-        return losses
+        return {
+            "mel": mel.mean(),
+            "perceptual": perceptual.mean(),
+            "complex": complex_.mean(),
+            "intelligibility": self.intelligibility(estimate, target).mean(),
+        }
 
     def forward(
         self,

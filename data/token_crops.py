@@ -52,8 +52,6 @@ def example(corpus: TokenCorpus, crop: Crop) -> Example:
         alignment = cut(alignment, start, stop)
     codes = corpus.codes(label, start, stop)
     prompt = None if crop.prompt is None else example(corpus, crop.prompt)
-    if prompt is not None and crop.joined:
-        prompt = prompt._replace(alignment=None)
     return Example(codes, crop.ended, label.speaker, alignment, prompt, crop.foreign)
 
 

@@ -67,7 +67,7 @@ class TokenPrompts:
             return self._after_itself(crop, length) if untold else crop
         length = min(length, found.frames)
         if joined:
-            prompt = Crop(found, found.frames - length, found.frames, crop.seed)
+            prompt = Crop(found, found.frames - length, found.frames, crop.seed, untold=True)
             stop = crop.stop - crop.start - length
             return crop._replace(start=0, stop=stop, ended=False, prompt=prompt, joined=True)
         start = int(rng.integers(found.frames - length + 1))

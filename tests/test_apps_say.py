@@ -87,6 +87,34 @@ def test_retakes_need_a_phone_head_of_the_codec(speak, tmp_path, monkeypatch):
     assert [say.Say().listener(None, target) for target in ("out.wav", "-")] == [say.RETAKES, None]
     assert [say.Say(retakes=n).listener(None, "-") for n in (0, 3)] == [None, 3]
     assert len(asked) == 2
+    os.mkfifo(tmp_path / "pipe")
+    assert say.Say().listener(None, str(tmp_path / "pipe")) is None
+
+
+def test_retakes_into_a_file(speak, tmp_path, monkeypatch):
+    """The best take is written, the file says that there may have been others, and Ctrl-C leaves nothing."""
+    made = []
+
+    class Listening:
+        most = 2
+
+        def best(self, phonemes, take):
+            made.append([np.concatenate(list(take(number)), axis=1) for number in range(3)])
+            if len(made) == 3:
+                signal.raise_signal(signal.SIGINT)
+            return made[-1][2]
+
+    monkeypatch.setattr(say.Say, "listener", lambda self, codec, target: Listening())
+    assert speak("Go on, Ann! Why?").returncode == 0
+    written = audio.load(tmp_path / "out.wav").wav
+    kept = np.concatenate([takes[2] for takes in made], axis=1)
+    assert len(made) == 2
+    assert np.abs(written - kept).max() <= 2**-15
+    assert not np.array_equal(made[0][0], made[0][2])
+    with soundfile.SoundFile(tmp_path / "out.wav") as file:
+        assert "seed 0, up to 2 retakes" in file.comment
+    (tmp_path / "out.wav").unlink()
+    check_refused(speak("Go on, Ann! Why?"), tmp_path, "stopped", code=130)
 
 
 def test_a_lexicon_of_ones_own(speak, tmp_path):

@@ -152,6 +152,11 @@ def write(path: Path, recipe: object) -> Path:
         ({}, ["train.complex_weights=[1,1]"], r"complex_weights=\(1, 1\): one for each of rate_weights"),
         ({}, ["train.complex_weights=[1,1,-1]"], "complex_weights=.*none below 0"),
         ({}, ['train.weights={"melody":1}'], "some of mel, perceptual, complex"),
+        (
+            {},
+            ['train.weights={"intelligibility":1}', "train.crop=0.4"],
+            r"crop=0\.4: at least 0\.5 seconds for",
+        ),
         ({}, ['train.weights={"mel":"much"}'], "an object of numbers"),
         ({}, ['train.corpus_weights={"a":-1}'], "none below 0"),
     ],

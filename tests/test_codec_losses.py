@@ -110,11 +110,12 @@ def test_perceptual_is_blind_to_gain(perceptual, voice):
 def test_losses_treat_items_of_a_batch_alone(spectral, perceptual, unintelligibility, voice):
     pair = torch.cat([with_noise(voice, 10), with_noise(voice, 30)])
     spectra = [lambda *x: spectral(*x)[0], lambda *x: spectral(*x)[1]]
+    targets = torch.cat([voice, 0.03 * voice])
     for loss in (perceptual, unintelligibility, *spectra):
-        together = loss(pair, torch.cat([voice, voice]))
+        together = loss(pair, targets)
         assert together.shape == (2,)
-        for item, value in zip(pair, together, strict=True):
-            assert float(loss(item[None], voice)) == pytest.approx(float(value), rel=1e-5)
+        for item, target, value in zip(pair, targets, together, strict=True):
+            assert float(loss(item[None], target[None])) == pytest.approx(float(value), rel=1e-5)
 
 
 def degradations(wav: np.ndarray) -> list[np.ndarray]:
@@ -264,7 +265,7 @@ def test_one_judgement_serves_decoder_and_discriminator():
     torch.nn.init.normal_(network.quantizer.codebooks)
     network.freeze_codes()
     frozen = {k: v.clone() for k, v in network.quantizer.state_dict().items()}
-    weights = {"mel": 1.0, "adversarial": 1.0, "features": 1.0}
+    weights = {"mel": 1.0, "intelligibility": 1.0, "adversarial": 1.0, "features": 1.0}
     torch.manual_seed(0)
     critic = MultiScaleDiscriminator((256, 128), 4)
     objective = Adversarial(Reconstruction({"mel": 1.0}, 0.0, config.sample_rate), critic, weights)

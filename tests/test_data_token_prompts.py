@@ -101,6 +101,7 @@ def test_a_beginning_is_joined_to_an_end():
         assert least <= len(joined) / len(crops) <= most, whose
         assert not any(crop.ended or crop.foreign for crop in joined)
         assert all(crop.start == 0 and crop.prompt.stop == crop.prompt.label.frames for crop in joined)
+        assert all(crop.prompt.untold for crop in joined)
 
 
 def test_in_batches_they_are_a_function_of_seed_and_step():

@@ -1,7 +1,8 @@
 """Saying a piece again where the first take lacks a word or says it twice.
 
 A language model that draws its codes slips now and then. The codec's phone head hears whether it did
-(`tts.word_errors`, which is not always right), at a twentieth of what speaking costs.
+(`tts.word_errors`, which is not always right), at a twentieth of what speaking costs for a sentence of ten
+words, at a fifth for one of sixty.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from ..codec.heads import PhoneHead
 from .durations import PAUSES
 from .word_errors import from_scores
+
+ENOUGH = 3  # faults, after which a take is bad and the others are not counted
 
 Samples = NDArray[np.float32]
 
@@ -45,10 +48,10 @@ class Retakes:
         return min(found, key=lambda one: one[0])[1]
 
     def faults(self, phonemes: Sequence[str], wav: Samples) -> int:
-        """How many words of `phonemes` a sound [1, T] lacks or says twice."""
+        """How many words of `phonemes` a sound [1, T] lacks or says twice, `ENOUGH` for so many and more."""
         words = [self.head.config.ids(word) for word in words_of(phonemes)]
-        errors = from_scores(self.head.scores(wav[None]), words)
-        return len(errors.skipped) + len(errors.repeated)
+        errors = from_scores(self.head.scores(wav[None]), words, ENOUGH)
+        return min(len(errors.skipped) + len(errors.repeated), ENOUGH)
 
 
 def words_of(phonemes: Sequence[str]) -> list[list[str]]:

@@ -56,17 +56,18 @@ def word_errors(head: PhoneHead, wav: Tensor | np.ndarray, said: Phonemes) -> Wo
     return from_scores(scores, [head.config.ids(word.phonemes) for word in said.words])
 
 
-def from_scores(scores: Scores, words: Words) -> WordErrors:
+def from_scores(scores: Scores, words: Words, most: int | None = None) -> WordErrors:
     """The same for a phone head's scores of one recording.
 
     Args:
         scores: [1, N, V].
         words: the phones of each word that was to be said, 1 to V - 1; none is empty.
+        most: give up after so many errors; each takes as long as all before the first.
     """
     order = list(range(len(words)))  # what the recording says, as far as is known
     tried = {(number, change) for number in order for change in CHANGES}
     made: dict[str, set[int]] = {change: set() for change in CHANGES}
-    while tried:
+    while tried and (most is None or sum(map(len, made.values())) < most):
         ways = [(number, change) for number, change in sorted(tried)]
         texts = [[words[i] for i in text] for text in (order, *(_changed(order, *way) for way in ways))]
         found = likelihoods(scores, texts)

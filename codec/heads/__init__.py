@@ -4,5 +4,6 @@ from .ctc import PhoneHead, Scores
 from .phone_config import PhoneHeadConfig
 from .speaker import SpeakerHead
 from .speaker_config import SpeakerHeadConfig
+from .taps import OtherCodecError
 
-__all__ = ["PhoneHead", "PhoneHeadConfig", "Scores", "SpeakerHead", "SpeakerHeadConfig"]
+__all__ = ["OtherCodecError", "PhoneHead", "PhoneHeadConfig", "Scores", "SpeakerHead", "SpeakerHeadConfig"]

@@ -41,16 +41,20 @@ def mask_features(hidden: Tensor, lengths: Tensor, time_share: float, channel_sh
     return hidden * mask.to(hidden.device, hidden.dtype)
 
 
+class OtherCodecError(CheckpointError):
+    """A head that was trained on the features of another codec."""
+
+
 def check_codec(config: HeadConfig, codec: Codec) -> None:
-    """CheckpointError where a head was trained on the features of another codec."""
+    """OtherCodecError where a head was trained on the features of another codec."""
     if config.codec_hash not in ("", codec.codes_hash):
-        raise CheckpointError(
+        raise OtherCodecError(
             f"{config.name} reads features of {config.codec} {config.codec_hash[:8]}, not of "
             f"{codec.config.name} {codec.codes_hash[:8] or '(never saved)'}"
         )
     depths, dim = codec.config.encoder_layers + 2, codec.config.encoder_dim
     if (config.layers, config.feature_dim) != (depths, dim):
-        raise CheckpointError(
+        raise OtherCodecError(
             f"{config.name} reads {config.layers} depths of {config.feature_dim} channels, "
             f"{codec.config.name} has {depths} of {dim}"
         )

@@ -65,6 +65,8 @@ def voice_lines(name: str, entry: dict[str, Any], kbps: float) -> Iterator[str]:
             yield f"DNSMOS, all less real at {kbps:g} kbit/s: {above} (bar: at least -0.3)"
     yield f"real-time factor: {entry['real_time_factor']:.2f} (bar: at most 0.3)"
     yield f"first sound: {entry['first_sound_ms']:.0f} ms, median (bar: at most 300)"
+    if entry["said_again"]:
+        yield f"said again: {entry['said_again']} pieces"
     for key in ("skipped", "repeated"):
         for one in entry["utterances"]:
             if one[key]:

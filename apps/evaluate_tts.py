@@ -42,12 +42,14 @@ class Speaking(NamedTuple):
 
 
 class Take(NamedTuple):
-    """A sentence as it was spoken: `wav` [T]; seconds until its first block came, and until all had."""
+    """A sentence as it was spoken: `wav` [T]; seconds until its first block came, and until all had; how many
+    of its pieces were said again."""
 
     sentence: Sentence
     wav: NDArray[np.float32]
     first: float
     whole: float
+    again: int = 0
 
 
 def evaluate(
@@ -180,6 +182,7 @@ def spoken(
         pass
     takes = []
     for number, sentence in texts:
+        again = how.retakes.again if how.retakes else 0
         begun = time.perf_counter()
         blocks = synthesizer.speak(
             sentence.text,
@@ -191,18 +194,22 @@ def spoken(
         parts = [next(blocks)]
         first = time.perf_counter() - begun
         parts += blocks
-        takes.append(Take(sentence, np.concatenate(parts, 1)[0], first, time.perf_counter() - begun))
+        whole = time.perf_counter() - begun
+        again = how.retakes.again - again if how.retakes else 0
+        takes.append(Take(sentence, np.concatenate(parts, 1)[0], first, whole, again))
         advance()
     return takes
 
 
 def timing(takes: Sequence[Take], sample_rate: int) -> dict[str, Any]:
-    """How fast the sentences were spoken, all together, and the median of how soon they began."""
+    """How fast the sentences were spoken, all together, the median of how soon they began, and how many
+    pieces were said again."""
     seconds = sum(len(take.wav) for take in takes) / sample_rate
     return {
         "seconds": round(seconds, 2),
         "real_time_factor": round(sum(take.whole for take in takes) / seconds, 4),
         "first_sound_ms": round(1000 * statistics.median(take.first for take in takes), 1),
+        "said_again": sum(take.again for take in takes),
     }
 
 

@@ -25,6 +25,7 @@ decoder --init "$out/reconstruction" --out "$out/adversarial" --set train.stage=
 [ -e "$out/mean/config.json" ] ||
     mynah train average "$out/reconstruction" "$out/adversarial" --out "$out/mean"
 decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set train.lr=0.0007 \
-    --set train.steps=3600 --set train.decay=0.5
+    --set train.steps=4000 --set train.decay=0.5 \
+    --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
 [ -e "$out/mynah-16k/config.json" ] ||
     mynah train average "$out/mean" "$out/decoder" --out "$out/mynah-16k"

@@ -191,6 +191,7 @@ def test_sentences_are_spoken_as_with_say(speaking, tiny):
         [take._replace(first=f, whole=2.0) for take, f in zip(takes, (0.1, 0.3))], 16000
     )
     assert found["first_sound_ms"] == 200
+    assert found["said_again"] == 0
     assert found["real_time_factor"] == pytest.approx(
         4 / sum(len(take.wav) / 16000 for take in takes), rel=1e-3
     )
@@ -291,11 +292,14 @@ def test_the_table_names_the_words():
     rows = [utterance(skipped=("cat",)), utterance("hard", errors=4, repeated=("no", "no"))]
     sets = {"plain": judge.summary(rows[:1]), "hard": judge.summary(rows[1:]), "all": judge.summary(rows)}
     entry = {"seconds": 2.0, "sets": sets, "utterances": [row.entry() for row in rows]}
-    lines = list(voice_lines("ann", entry | {"real_time_factor": 0.25, "first_sound_ms": 210.4}, 1.5))
+    lines = list(
+        voice_lines("ann", entry | {"real_time_factor": 0.25, "first_sound_ms": 210.4, "said_again": 2}, 1.5)
+    )
     assert lines[1] == "ann: 2 sentences, 2 s"
     assert lines[4].split() == ["hard", "1", "40.0", "4", "0", "2", "100.0", "-", "-", "-"]
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "first sound: 210 ms, median (bar: at most 300)",
+        "said again: 2 pieces",
         "skipped in x: cat",
         "repeated in x: no, no",
     ]

@@ -76,6 +76,7 @@ def test_the_best_take_is_kept(retakes, heard, kept, made):
 
     assert np.array_equal(retakes.best(BEE_CAT, take), sound(heard[kept]))
     assert asked == list(range(made))
+    assert retakes.again == (made > 1)
 
 
 def test_none_is_one_take_and_less_is_an_error():

@@ -25,12 +25,15 @@ class Retakes:
     Args:
         head: the phone head of the codec that makes the sound.
         most: takes of a piece beside the first one, 0 and up.
+
+    Attributes:
+        again: pieces that had faults so far, and were said again.
     """
 
     def __init__(self, head: PhoneHead, most: int):
         if most < 0:
             raise ValueError(f"most={most}: 0 or more retakes are expected")
-        self.head, self.most = head, most
+        self.head, self.most, self.again = head, most, 0
 
     def best(self, phonemes: Sequence[str], take: Callable[[int], Iterable[Samples]]) -> Samples:
         """The first take with no faults, or the earliest of those with fewest, [1, T].
@@ -45,6 +48,7 @@ class Retakes:
             found.append((self.faults(phonemes, wav), wav))
             if not found[-1][0]:
                 break
+        self.again += len(found) > 1
         return min(found, key=lambda one: one[0])[1]
 
     def faults(self, phonemes: Sequence[str], wav: Samples) -> int:

@@ -18,7 +18,6 @@ class Crop(NamedTuple):
         foreign: whether the prompt is of another speaker.
         joined: whether the prompt is a recording's end and this is a recording's beginning, as if they were
             one. Their text is not told: it goes on without.
-        untold: whether what is said in these frames is not told.
     """
 
     label: Label
@@ -29,7 +28,6 @@ class Crop(NamedTuple):
     prompt: Optional["Crop"] = None
     foreign: bool = False
     joined: bool = False
-    untold: bool = False
 
 
 class Example(NamedTuple):
@@ -47,11 +45,13 @@ class Example(NamedTuple):
 def example(corpus: TokenCorpus, crop: Crop) -> Example:
     """The codes of a crop, and what is said in it."""
     label, start, stop = crop.label, crop.start, crop.stop
-    alignment = None if crop.joined or crop.untold else corpus.alignments.get(label.id)
+    alignment = None if crop.joined else corpus.alignments.get(label.id)
     if alignment is not None:
         alignment = cut(alignment, start, stop)
     codes = corpus.codes(label, start, stop)
     prompt = None if crop.prompt is None else example(corpus, crop.prompt)
+    if prompt is not None and crop.joined:
+        prompt = prompt._replace(alignment=None)
     return Example(codes, crop.ended, label.speaker, alignment, prompt, crop.foreign)
 
 

@@ -11,7 +11,6 @@ from .views import recording_of
 
 SHORTEST, LONGEST = 25, 150  # frames of a prompt
 JOINED = 1 / 3  # of the aligned crops with a prompt in their own voice
-UNTOLD = 1 / 2  # of the prompts before speakers that are not known by name
 DRAWS = 8  # of recordings, until one may be the prompt
 
 
@@ -21,8 +20,6 @@ class TokenPrompts:
     In the same voice, prompts teach a model to keep it across a cut, as a zero-shot prompt is used. Before a
     speaker that is known by name every other prompt is in another's voice: the name then decides, so that a
     model that strays from its voice finds back. Where text tells where the prompt ends, it is cut anywhere.
-    Before all other speakers `UNTOLD` of the prompts are without text, as a stranger's clip usually is; who
-    has one recording hears its beginning.
     Without text there are no cuts: crops are `joined`, a recording's beginning after the end of another one,
     which teaches that who has said a sentence goes on. So are those that are not aligned with their text, and
     `JOINED` of those that are.
@@ -62,25 +59,18 @@ class TokenPrompts:
         foreign = aligned and crop.label.speaker in self.named and rng.random() < 0.5
         joined = not foreign and (not aligned or rng.random() < JOINED)
         found = next(filter(None, (self._draw(crop.label, foreign, rng) for _ in range(DRAWS))), None)
-        untold = aligned and crop.label.speaker not in self.named and rng.random() < UNTOLD
         if found is None:
-            return self._after_itself(crop, length) if untold else crop
+            return crop
         length = min(length, found.frames)
         if joined:
-            prompt = Crop(found, found.frames - length, found.frames, crop.seed, untold=True)
+            prompt = Crop(found, found.frames - length, found.frames, crop.seed)
             stop = crop.stop - crop.start - length
             return crop._replace(start=0, stop=stop, ended=False, prompt=prompt, joined=True)
         start = int(rng.integers(found.frames - length + 1))
-        prompt = Crop(found, start, start + length, crop.seed, untold=untold)
+        prompt = Crop(found, start, start + length, crop.seed)
         if rng.random() < 0.5:
             return crop._replace(start=crop.start + length, prompt=prompt, foreign=foreign)
         return crop._replace(stop=crop.stop - length, ended=False, prompt=prompt, foreign=foreign)
-
-    @staticmethod
-    def _after_itself(crop: Crop, length: int) -> Crop:
-        """The crop after its own beginning, whose text is not told."""
-        prompt = crop._replace(stop=crop.start + length, ended=False, untold=True)
-        return crop._replace(start=prompt.stop, prompt=prompt)
 
     def _draw(self, label: Label, foreign: bool, rng: np.random.Generator) -> Label | None:
         """A recording of another speaker, or another one of the same; None where it is not."""

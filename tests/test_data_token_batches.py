@@ -84,14 +84,9 @@ def test_examples(tmp_path):
     assert part.alignment.phonemes == ("a", "b")
     assert part.alignment.durations.tolist() == [2, 3]
     for joined in (False, True):
-        whole = example(
-            corpus, Crop(found, 2, 12, 0, True, prompt=Crop(found, 0, 2, 0, untold=joined), joined=joined)
-        )
+        whole = example(corpus, Crop(found, 2, 12, 0, True, prompt=Crop(found, 0, 2, 0), joined=joined))
         assert (whole.ended, whole.prompt.ended) == (True, False)
         assert ((whole.alignment is None), (whole.prompt.alignment is None)) == (joined, joined)
-    stranger = example(corpus, Crop(found, 2, 12, 0, prompt=Crop(found, 0, 2, 0, untold=True)))
-    assert stranger.prompt.alignment is None
-    assert stranger.alignment.durations.tolist() == [2, 8]
 
 
 def test_short_recordings_need_not_end():

@@ -47,29 +47,8 @@ def test_an_unnamed_voice_hears_only_itself():
     crops = drawn("eve-3")
     assert not any(crop.foreign for crop in crops)
     assert {crop.prompt.label.speaker for crop in crops if crop.prompt} == {"eve"}
-
-
-def test_prompts_of_unnamed_voices_are_often_without_text():
-    for whose, least, most in (("eve-3", 0.4, 0.6), ("anna-0", 0, 0), ("ben-5", 0, 0)):
-        cut = [crop for crop in drawn(whose) if crop.prompt is not None and not crop.joined]
-        untold = [crop.prompt.untold for crop in cut]
-        assert least <= np.mean(untold or [0]) <= most, whose
-    assert not any(crop.untold for whose in ("eve-3", "alone-0") for crop in drawn(whose))
-
-
-def test_who_has_one_recording_hears_its_beginning_without_its_text():
     for whose in ("alone-0", "nobody-0"):
-        crops = drawn(whose)
-        (own,) = [x for x in LABELS if x.id == whose]
-        heard = [crop for crop in crops if crop.prompt is not None]
-        assert 0.4 < len(heard) / len(crops) < 0.6
-        for crop in heard:
-            middle = crop.prompt.stop
-            assert crop.prompt == Crop(own, 10, middle, crop.seed, untold=True)
-            assert crop == Crop(own, middle, 310, crop.seed, True, crop.prompt)
-            assert SHORTEST <= middle - 10 <= LONGEST
-        alone = [crop for crop in crops if crop.prompt is None]
-        assert alone == [Crop(own, 10, 310, crop.seed, True) for crop in alone]
+        assert drawn(whose) == [Crop(crop.label, 10, 310, crop.seed, True) for crop in drawn(whose)]
 
 
 def test_lengths():
@@ -101,7 +80,6 @@ def test_a_beginning_is_joined_to_an_end():
         assert least <= len(joined) / len(crops) <= most, whose
         assert not any(crop.ended or crop.foreign for crop in joined)
         assert all(crop.start == 0 and crop.prompt.stop == crop.prompt.label.frames for crop in joined)
-        assert all(crop.prompt.untold for crop in joined)
 
 
 def test_in_batches_they_are_a_function_of_seed_and_step():

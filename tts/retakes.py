@@ -6,6 +6,7 @@ words, at a fifth for one of sixty.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +61,4 @@ class Retakes:
 
 def words_of(phonemes: Sequence[str]) -> list[list[str]]:
     """The sounds of each word; between two of them stand pauses and marks."""
-    words: list[list[str]] = [[]]
-    for symbol in phonemes:
-        if symbol in PAUSES:
-            words.append([])
-        else:
-            words[-1].append(symbol)
-    return [word for word in words if word]
+    return [list(group) for pause, group in groupby(phonemes, PAUSES.__contains__) if not pause]

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..codec import Codec
+from ..codec.heads import OtherCodecError
 from ..data.audio import AudioReader, AudioWriter, Resampler, resample_blocks
 from ..data.audio_types import Samples
 from ..data.errors import AudioError, MynahError
+from ..data.replacing import is_stream
 from ..lm import LanguageModel, Sampling
 from ..lm.patterns import STREAMABLE
 from .codecs import load
 from .coding import Codes, decode_blocks
+from .continuing_takes import TAKES, BestTakes, Listener
 from .files import display_name, generated
 from .progress import Advance
 
@@ -67,33 +71,57 @@ def sampling_at(temperature: float = 1.0) -> Sampling:
 
 
 def continued(
-    model: LanguageModel, prompt: Tensor, n_frames: int, at_least: int, sampling: Sampling, seed: int
+    model: LanguageModel,
+    prompt: Tensor,
+    n_frames: int,
+    at_least: int,
+    sampling: Sampling,
+    seed: int,
+    listener: Listener | None = None,
 ) -> Iterator[Codes]:
     """The frames after a prompt [K, P] as they are made, [1, K, n]: up to `n_frames`.
 
     What is longer than the model can speak at once is made in pieces, each from the end of what was said.
+    With a listener, who chooses among takes, frames leave by parts.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rate, most = model.config.frame_rate, model.config.max_frames
+    speak = BestTakes(model, listener, prompt, sampling, seed) if listener else OneTake(model, sampling, seed)
+    most = model.config.max_frames
     said, made = prompt[:, -(most // 2) :], 0
     while made < n_frames:
         now = min(n_frames - made, most - said.shape[1])
-        least = min(max(at_least - made, 0), now)
-        frames = model.continue_codes(
-            [said], now / rate, generators=[generator], least_seconds=least / rate, sampling=sampling
-        )
         pieces = [said]
-        for piece in frames:
-            new = piece.codes[:, :, piece.valid[0]]
-            if new.shape[2]:
-                pieces.append(new[0])
-                yield new.numpy()
+        for new in speak(said, now, min(max(at_least - made, 0), now)):
+            pieces.append(new)
+            yield new[None].numpy()
         whole = torch.cat(pieces, 1)
         done = whole.shape[1] - said.shape[1]
         made += done
         if done < now:  # the model has ended it
             return
         said = whole[:, -(most // 2) :]
+
+
+class OneTake:
+    """Speaks on as it comes, frame by frame: what `BestTakes` does without a choice."""
+
+    def __init__(self, model: LanguageModel, sampling: Sampling, seed: int):
+        self.model, self.sampling = model, sampling
+        self.generators = [torch.Generator().manual_seed(seed)]
+
+    def __call__(self, said: Tensor, n_frames: int, at_least: int) -> Iterator[Tensor]:
+        """The frames [K, n] that follow codes [K, P]."""
+        rate = self.model.config.frame_rate
+        frames = self.model.continue_codes(
+            [said],
+            n_frames / rate,
+            generators=self.generators,
+            least_seconds=at_least / rate,
+            sampling=self.sampling,
+        )
+        for piece in frames:
+            new = piece.codes[0][:, piece.valid[0]]
+            if new.shape[1]:
+                yield new
 
 
 def spoken(
@@ -104,6 +132,7 @@ def spoken(
     at_least: float,
     temperature: float,
     seed: int,
+    listener: Listener | None = None,
 ) -> Iterator[Samples]:
     """The sound of a prompt [K, P] and of what the model says after it, in blocks [1, T] as they are made.
 
@@ -111,7 +140,7 @@ def spoken(
     """
     rate = speaker.config.frame_rate
     n_frames, least = max(1, round(seconds * rate)), round(at_least * rate)
-    new = continued(speaker, prompt, n_frames, least, sampling_at(temperature), seed)
+    new = continued(speaker, prompt, n_frames, least, sampling_at(temperature), seed, listener)
     for wav in decode_blocks(coder, chain([prompt.unsqueeze(0).numpy()], new), CHUNK):
         yield np.clip(wav, -1, 1)
 
@@ -128,9 +157,28 @@ def check_models(speaker: LanguageModel, coder: Codec) -> None:
         raise MynahError(f"{config.name} has to be told how long speech is: it cannot go on from a prompt")
 
 
-def mark(seed: int) -> str:
+def listener(codec: Codec, takes: int | None, target: str = "") -> Listener | None:
+    """Who chooses among takes, None for one that is kept as it comes; arguments as in `speak_on`.
+
+    Raises:
+        OtherCodecError: more than one is wanted, and the heads are for another codec.
+    """
+    piped = target == "-" or is_stream(Path(target))
+    most = takes if takes is not None else 1 if piped else TAKES
+    if most == 1:
+        return None
+    try:
+        return Listener.from_pretrained(codec, most)
+    except OtherCodecError:
+        if takes is None:
+            return None
+        raise
+
+
+def mark(seed: int, ear: Listener | None) -> str:
     """The comment in a sound file that holds a recording and what was made after it."""
-    return generated(f"going on from a recording, seed {seed}")
+    chosen = f", best of {ear.takes} takes" if ear else ""
+    return generated(f"going on from a recording, seed {seed}{chosen}")
 
 
 def speak_on(
@@ -142,6 +190,7 @@ def speak_on(
     at_least: float,
     temperature: float,
     seed: int,
+    takes: int | None,
     force: bool,
     advance: Advance,
 ) -> float:
@@ -156,23 +205,26 @@ def speak_on(
         seconds: to go on for, at most.
         at_least: seconds before the model may end the speech.
         temperature: of the sampling, from 0.
-        seed: the same one gives the same speech.
+        seed: the same one gives the same speech, with as many takes.
+        takes: how often each part is said, to keep the best; None for `TAKES` into a file where the codec has
+            heads that hear it, and one otherwise.
         force: replace an existing file.
         advance: told of seconds of sound that are written.
 
     Raises:
-        MynahError: no such model or codec, or one that does not fit the other; a prompt that cannot be read
-            or is too short or silent; the output cannot be written.
+        MynahError: no such model or codec, or one that does not fit the other; takes that nobody can choose
+            from; a prompt that cannot be read or is too short or silent; the output cannot be written.
     """
     speaker = LanguageModel.from_pretrained(model, int8=True)
     config = speaker.config
     coder = load(codec or config.codec)
     check_models(speaker, coder)
+    ear = listener(coder, takes, target)
     prompt = read_prompt(source, coder, config.n_codebooks, config.max_frames // 2)
-    sound = spoken(speaker, coder, prompt, seconds, at_least, temperature, seed)
+    sound = spoken(speaker, coder, prompt, seconds, at_least, temperature, seed, ear)
     rate, length = coder.config.sample_rate, coder.config.delay
     try:
-        with AudioWriter(target, rate, 1, force=force, comment=mark(seed)) as writer:
+        with AudioWriter(target, rate, 1, force=force, comment=mark(seed, ear)) as writer:
             for wav in sound:
                 writer.write(wav)
                 length += wav.shape[1]

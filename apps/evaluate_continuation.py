@@ -17,7 +17,8 @@ from ..data.manifest import Recording, read_manifest
 from ..data.token_crops import Example
 from ..lm import LanguageModel, Sampling
 from . import codecs, evaluate_likeness
-from .continuing import LEAST, check_models, continued, sampling_at
+from .continuing import LEAST, check_models, continued, listener, sampling_at
+from .continuing_takes import Listener
 from .evaluate_likeness import HEAD, ToPrompts, to_prompts
 from .evaluate_report import continuation_lines
 from .evaluate_run import Notes, about, write
@@ -55,6 +56,7 @@ def evaluate(
     groups: Sequence[str] = GROUPS,
     seed: int = 0,
     temperature: float = 1.0,
+    takes: int = 1,
     limit: int | None = None,
     out: str | None = None,
     tell: Tell = print,
@@ -77,6 +79,8 @@ def evaluate(
         groups: sets or corpora to take prompts from; all where there are none.
         seed: prompt number i goes on with `seed + i`.
         temperature: of the sampling, from 0.
+        takes: of which the best are kept, part by part. Who chooses has the same speaker head as who measures
+            likeness here; DNSMOS and silence play no part in it.
         limit: at most so many prompts.
         out: a JSON file, written at the beginning and when all is measured.
         tell: takes lines of text: notes and a table.
@@ -90,20 +94,21 @@ def evaluate(
     recordings = prompts(data, split, groups, limit)
     note = Notes(tell)
     report = about(coder, data=data, split=split, groups=list(groups), seed=seed, temperature=temperature)
-    report |= {"model": reader.config.name, "notes": note.lines, "complete": False}
+    report |= {"takes": takes, "model": reader.config.name, "notes": note.lines, "complete": False}
     voices = evaluate_likeness.speaker_head(coder, speaker_head, note)
     report |= {"speaker_head": voices.config.name if voices else None}
     write(report, out)  # what cannot be written shall fail now
 
     with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
     speaker = LanguageModel.from_pretrained(model, int8=True)
+    ear = listener(coder, takes)
     codes, rows = [], []
     for number, recording in enumerate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)
     ):
         codes.append(codes_of(recording, coder, reader.config.n_codebooks))
         sampling = sampling_at(temperature)
-        rows.append(scored(speaker, coder, codes[-1], sampling, seed + number, with_dnsmos, voices))
+        rows.append(scored(speaker, coder, codes[-1], sampling, seed + number, with_dnsmos, voices, ear))
     bits = bits_per_code(reader.network, [whole(one, reader.config.max_frames) for one in codes])
     report |= summary(rows, with_dnsmos)
     report["bits"] = [round(float(value), 4) for value in bits]
@@ -146,12 +151,13 @@ def scored(
     seed: int,
     with_dnsmos: bool,
     voices: SpeakerHead | None,
+    ear: Listener | None = None,
 ) -> Scored:
     """Let the model go on from the beginning of `codes` [K, N], and score what it says."""
     rate = model.config.frame_rate
     prompt = round(PROMPT_SECONDS * rate)
     n_frames, least = codes.shape[1] - prompt, round(LEAST * rate)
-    said = continued(model, codes[:, :prompt], n_frames, least, sampling, seed)
+    said = continued(model, codes[:, :prompt], n_frames, least, sampling, seed, ear)
     new = np.concatenate(list(said), axis=2)[0]
     pair = beside(codec, codes, prompt, torch.from_numpy(new))
     spoken_silence, silence = pair.silence

@@ -69,10 +69,21 @@ def continue_(
     least: Annotated[
         float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="The same seed gives the same speech.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other speech.")] = 0,
     temperature: Annotated[
         float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
     ] = 1.0,
+    takes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=32,
+            help="Say every 1.6 s so often, and keep what has the most speech in the voice of PROMPT; 8 into "
+            "a file, where the codec has heads that hear it, 1 into a pipe, whose sound then leaves while it "
+            "is made.",
+            show_default=False,
+        ),
+    ] = None,
     model: arguments.LanguageModel = "mynah-lm",
     codec: arguments.CodecOfModel = None,
     force: arguments.Force = False,
@@ -94,7 +105,7 @@ def continue_(
     files.check_target(source, name, force, COMMENTED)
     with seconds_bar("continue") as advance:
         new = speak_on(
-            source, name, model, codec, seconds, min(least, seconds), temperature, seed, force, advance
+            source, name, model, codec, seconds, min(least, seconds), temperature, seed, takes, force, advance
         )
     verbs.tell(f"{new:.2f} s added")
     return OK

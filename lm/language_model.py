@@ -179,13 +179,12 @@ class LanguageModel:
         prompt = prompt or self._silence
         codes = self._checked(prompt.codes)
         self._limited(codes.shape[1])
-        ids, frames = (torch.tensor([part], device=self._device) for part in self._told(prompt))
-        condition = Condition(ids, frames, self._speaker(speaker, 1))
-        return Heard(prompt, condition.speaker, read(self.network, codes, condition))
+        heard = Heard(prompt, self._speaker(speaker, 1), [])
+        return heard._replace(memory=read(self.network, codes, self._condition(heard)))
 
     def continue_codes(
         self,
-        prompts: Tensor | Sequence[Tensor],
+        prompts: Tensor | Sequence[Tensor] | Heard,
         seconds: float,
         *,
         generators: Sequence[torch.Generator],
@@ -196,11 +195,13 @@ class LanguageModel:
         """Speech that goes on from a prompt without text (AudioLM, Borsos et al. 2022).
 
         Args:
-            prompts: codes of each item, int64 [K, P]; P = 0 for speech out of nothing.
+            prompts: codes of each item, int64 [K, P]; P = 0 for speech out of nothing. Or from `hear`: the
+                same prompt for as many items as there are generators, read already.
             seconds: after the prompt, at most; shorter where the model ends the speech.
             generators: one for each item; the same state gives the same codes in any batch.
             least_seconds: after the prompt, at least.
             speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
+                What was heard has its own.
             sampling: how codes are drawn; the default `Sampling()` for None.
 
         Returns:
@@ -214,18 +215,30 @@ class LanguageModel:
             raise ValueError(
                 f"{self.config.name} predicts its codes {self.config.pattern!r}: it has to be told the length"
             )
-        _same_length(prompts=prompts, generators=generators)
+        heard: Heard | None = None
+        said: Tensor | Sequence[Tensor]
+        if isinstance(prompts, Heard):
+            if speaker is not None:
+                raise ValueError("what was heard holds the speaker: speaker= does not go with it")
+            heard, said = prompts, [prompts.prompt.codes] * len(generators)
+        else:
+            said = prompts
+        _same_length(prompts=said, generators=generators)
         most = round(seconds * self.config.frame_rate) if math.isfinite(seconds) else 0
         if most < 1:
             raise ValueError(f"seconds={seconds}: at least a frame is expected")
         least = round(least_seconds * self.config.frame_rate) if math.isfinite(least_seconds) else -1
         if not 0 <= least <= most:
             raise ValueError(f"least_seconds={least_seconds}: 0 to {seconds} is expected")
-        before = [self._checked(codes) for codes in prompts]
+        before = [self._checked(codes) for codes in said]
         n_frames = [self._limited(codes.shape[1] + most) for codes in before]
         at_least = [codes.shape[1] + least for codes in before]
-        condition = Condition(speaker=self._speaker(speaker, len(before)))
-        return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least)
+        if heard is None:
+            condition = Condition(speaker=self._speaker(speaker, len(before)))
+            return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least)
+        told = (x if x is None else x.expand(len(before), -1) for x in self._condition(heard))
+        condition, memory = Condition(*told), heard.memory
+        return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least, memory)
 
     @property
     def _device(self) -> torch.device:
@@ -252,6 +265,13 @@ class LanguageModel:
     def _silence(self) -> Prompt:
         """The prompt of those that have none."""
         return Prompt(torch.zeros(self.config.n_codebooks, 0, dtype=torch.int64))
+
+    def _condition(self, heard: Heard) -> Condition:
+        """Of a prompt alone, one item."""
+        if not self.config.symbols:
+            return Condition(speaker=heard.speaker)
+        ids, frames = (torch.tensor([part], device=self._device) for part in self._told(heard.prompt))
+        return Condition(ids, frames, heard.speaker)
 
     def _told(self, prompt: Prompt) -> tuple[list[int], list[int]]:
         """Ids and durations of a prompt, one unknown phoneme where nobody knows what it says."""

@@ -157,6 +157,7 @@ def test_sound_leaves_while_it_is_made(tree, model, tiny_folder, monkeypatch):
         1.0,
         1.0,
         0,
+        1,
         False,
         lambda seconds: events.append("written"),
     )

@@ -166,6 +166,35 @@ def test_continuing(lm):
     assert nothing_before.shape == (3, 10)
 
 
+@pytest.mark.parametrize("phonemes", [(), ("a", "b")])
+def test_continuing_what_was_heard(tmp_path, lm, phonemes):
+    """As many ways to go on as generators, each what it is without the memory; what was said may be told."""
+    (prompt,) = codes(10)
+    durations = [4, 6] if phonemes else ()
+    vector = torch.ones(1, 4)
+    heard = lm.hear(Prompt(prompt, phonemes, durations), vector)
+    options = {"least_seconds": 0.5, "generators": seeded(0, 1)}
+    takes = lm.continue_codes(heard, 0.5, **options).codes()
+    assert [take.shape for take in takes] == [(3, 25), (3, 25)] and not torch.equal(*takes)
+    if not phonemes:
+        options["generators"] = seeded(0, 1)
+        plain = lm.continue_codes([prompt] * 2, 0.5, speaker=vector.expand(2, -1), **options).codes()
+        assert all(map(torch.equal, takes, plain))
+    forgetful = heard._replace(memory=lm.hear().memory)
+    options["generators"] = seeded(0, 1)
+    assert all(map(torch.equal, takes, lm.continue_codes(forgetful, 0.5, **options).codes()))
+    untold = lm.continue_codes(lm.hear(Prompt(prompt), vector), 0.5, **options | {"generators": seeded(0, 1)})
+    assert torch.equal(untold.codes()[0], takes[0]) == (not phonemes)
+    with pytest.raises(ValueError, match="holds the speaker"):
+        lm.continue_codes(heard, 0.5, speaker=vector, generators=seeded(0))
+    mute = LanguageModel.from_pretrained(make_folder(tmp_path / "mute", symbols=(), speaker_dim=0))
+    (alone,) = mute.continue_codes([prompt], 0.5, least_seconds=0.5, generators=seeded(0)).codes()
+    (again,) = mute.continue_codes(
+        mute.hear(Prompt(prompt)), 0.5, least_seconds=0.5, generators=seeded(0)
+    ).codes()
+    assert torch.equal(alone, again)
+
+
 def test_codes_are_the_codecs(lm, tiny):
     """What comes out can be decoded, frame by frame."""
     state, parts = tiny.init_decode_state(1), []

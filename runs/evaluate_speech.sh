@@ -11,4 +11,4 @@ shift $(($# ? 1 : 0))
 for voice; do
     mynah evaluate tts --data "$data" --voice "$voice" --retakes 2 --json "docs/evaluation-tts-$voice.json" --force
 done
-mynah evaluate continuation --data "$data" --json docs/evaluation-continuation.json --force
+mynah evaluate continuation --data "$data" --takes 8 --json docs/evaluation-continuation.json --force

@@ -157,16 +157,18 @@ def check_models(speaker: LanguageModel, coder: Codec) -> None:
         raise MynahError(f"{config.name} has to be told how long speech is: it cannot go on from a prompt")
 
 
-def listener(codec: Codec, takes: int | None, target: str = "") -> Listener | None:
+def listener_for(codec: Codec, takes: int | None, temperature: float, target: str = "") -> Listener | None:
     """Who chooses among takes, None for one that is kept as it comes; arguments as in `speak_on`.
 
     Raises:
-        OtherCodecError: more than one is wanted, and the heads are for another codec.
+        MynahError: more than one is wanted, and all would be the same, or the heads are for another codec.
     """
     piped = target == "-" or is_stream(Path(target))
-    most = takes if takes is not None else 1 if piped else TAKES
+    most = takes if takes is not None else 1 if piped or not temperature else TAKES
     if most == 1:
         return None
+    if not temperature:
+        raise MynahError(f"--takes {most}: at --temperature 0 all takes are the same, 1 is expected")
     try:
         return Listener.from_pretrained(codec, most)
     except OtherCodecError:
@@ -207,7 +209,7 @@ def speak_on(
         temperature: of the sampling, from 0.
         seed: the same one gives the same speech, with as many takes.
         takes: how often each part is said, to keep the best; None for `TAKES` into a file where the codec has
-            heads that hear it, and one otherwise.
+            heads that hear it and the temperature is above 0, and one otherwise.
         force: replace an existing file.
         advance: told of seconds of sound that are written.
 
@@ -219,7 +221,7 @@ def speak_on(
     config = speaker.config
     coder = load(codec or config.codec)
     check_models(speaker, coder)
-    ear = listener(coder, takes, target)
+    ear = listener_for(coder, takes, temperature, target)
     prompt = read_prompt(source, coder, config.n_codebooks, config.max_frames // 2)
     sound = spoken(speaker, coder, prompt, seconds, at_least, temperature, seed, ear)
     rate, length = coder.config.sample_rate, coder.config.delay

@@ -20,9 +20,9 @@ from ..lm.language_model import Prompt
 from .speakers import embed_all
 
 PART = 1.6  # seconds
+LEAST_ALIKE = 0.01  # where nothing is like the voice, more speech is better still
 BEFORE = 1.0  # seconds before a part that are decoded and heard with it
 TAKES, MOST = 8, 32  # usual, and allowed
-TAKE = 1_000_000  # between the seeds of two takes; only the lowest 32 bits of a seed count
 
 
 class Listener:
@@ -46,20 +46,21 @@ class Listener:
 
     def voice(self, codes: Tensor) -> NDArray[np.float32]:
         """The voice in codes [K, N], a unit vector."""
-        return embed_all(self.voices, [self.codec.decode(codes[None])[0, 0].numpy()])[0]
+        return embed_all(self.voices, [self.codec.decode(codes[None])[0, 0].cpu().numpy()])[0]
 
     def scores(self, voice: NDArray[np.float32], said: Tensor, takes: Sequence[Tensor]) -> list[float]:
-        """Of each way [K, n] to go on after codes [K, P]: phones times likeness (cosine) to a voice."""
+        """Of each way [K, n] to go on after codes [K, P]: phones times likeness (cosine, at least
+        `LEAST_ALIKE`) to a voice."""
         hop = self.codec.config.hop_length
         before = said[:, -round(BEFORE * self.codec.config.frame_rate) :]
         codes = [torch.cat([before, take], 1) for take in takes]
         lengths = [(one.shape[1] - 1) * hop for one in codes]  # all but what the codec's delay holds back
         padded = torch.nn.utils.rnn.pad_sequence([one.T for one in codes], batch_first=True).transpose(1, 2)
-        wav = self.codec.decode(padded)
+        wav = self.codec.decode(padded).cpu()
         heard = self.phones.scores(wav, lengths).ctc.argmax(-1)
         sounds = [len(collapse(row[before.shape[1] : length // hop])) for row, length in zip(heard, lengths)]
         own = embed_all(self.voices, [row[0, :length].numpy() for row, length in zip(wav, lengths)])
-        return [n * float(one @ voice) for n, one in zip(sounds, own, strict=True)]
+        return [n * max(float(one @ voice), LEAST_ALIKE) for n, one in zip(sounds, own, strict=True)]
 
 
 class BestTakes:
@@ -70,7 +71,7 @@ class BestTakes:
         listener: who chooses.
         prompt: codes [K, P] in the voice that is wanted.
         sampling: how codes are drawn.
-        seed: take number n of every part is drawn with `seed + n * TAKE`.
+        seed: from which the seed of each take is made.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class BestTakes:
     ):
         self.model, self.listener, self.sampling = model, listener, sampling
         self.voice = listener.voice(prompt)
-        seeds = range(seed, seed + listener.takes * TAKE, TAKE)
+        seeds = np.random.SeedSequence(seed).generate_state(listener.takes).tolist()
         self.generators = [torch.Generator().manual_seed(one) for one in seeds]
 
     def __call__(self, said: Tensor, n_frames: int, at_least: int) -> Iterator[Tensor]:
@@ -94,7 +95,7 @@ class BestTakes:
                 sampling=self.sampling,
             ).codes()
             going_on = [take for take in takes if take.shape[1] == now]
-            if 2 * len(going_on) > len(takes):  # few would end here
+            if 2 * len(going_on) > len(takes):  # few would end here: they do not compete
                 takes = going_on
             best = takes[int(np.argmax(self.listener.scores(self.voice, said, takes)))]
             if best.shape[1]:

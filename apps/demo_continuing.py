@@ -8,7 +8,7 @@ import numpy as np
 from ..data.audio import AudioWriter
 from ..data.audio_types import Samples
 from ..data.spectrogram import plot_segments
-from .continuing import LEAST, listener, mark, read_prompt, spoken
+from .continuing import LEAST, listener_for, mark, read_prompt, spoken
 from .demo_coding import Tell
 from .demo_limits import checked_number, checked_seed, read_recording, short_name
 from .demo_models import Models
@@ -63,7 +63,7 @@ def go_on(
     sample_rate, length = codec.config.sample_rate, 0
     file, picture = folder / "continued.wav", folder / "continued.png"
     whole: list[Samples] = []
-    ear = listener(codec, None)
+    ear = listener_for(codec, None, variety)
     with AudioWriter(file, sample_rate, 1, comment=mark(first_seed, ear)) as writer:
         for wav in spoken(lm, codec, prompt, most, min(LEAST, most), variety, first_seed, ear):
             writer.write(wav)

@@ -16,7 +16,7 @@ SECONDS = (0.1, 60.0)
 MAX_CHANNELS = 2
 MAX_SAMPLE_RATE = 192_000  # Hz
 MAX_MEGABYTES = 25
-MAX_SEED = 2**32
+MAX_SEED = 2**32 - 1  # torch's generator takes a seed modulo 2**32
 MAX_CHARACTERS = 1000  # of a text: a minute of speech, or two if it is slow
 QUIETEST = -60.0  # dB of full scale that the loudest sample has to reach
 
@@ -116,7 +116,7 @@ def checked_number(name: str, value: float | None, low: float, high: float) -> f
 
 
 def checked_seed(value: float | None) -> int:
-    """The seed; MynahError unless it is a whole number from 0 to 2**32."""
+    """The seed; MynahError unless it is a whole number from 0 to 2**32 - 1."""
     if checked_number("seed", value, 0, MAX_SEED) != (seed := int(value or 0)):
         raise MynahError(f"seed {value:g}: a whole number is expected")
     return seed

@@ -5,7 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..tts.synthesizer import GUIDANCE, RATES
+from ..tts.synthesizer import RATES
+from ..tts.voice import GUIDANCE
 from . import demo_speaking
 from .demo_limits import MAX_CHARACTERS
 from .demo_models import Models
@@ -49,6 +50,13 @@ def add_tab(models: Models) -> None:
                     guidance = gr.Slider(
                         *demo_speaking.GUIDANCE, GUIDANCE, step=0.1, label="Guidance, 1 for none"
                     )
+                voice.change(
+                    demo_speaking.usual_guidance,
+                    [voice, guidance],
+                    guidance,
+                    api_visibility="private",
+                    show_progress="hidden",
+                )
                 seed = gr.Number(0, label="Seed: another one, another take", precision=0)
                 with gr.Row():
                     start = gr.Button("Speak", variant="primary")

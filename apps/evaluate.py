@@ -82,8 +82,8 @@ def tts(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other takes.")] = 0,
-    guidance: Annotated[float, typer.Option(help="As for mynah say.")] = 2.5,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other takes.")] = 0,
+    guidance: Annotated[float | None, typer.Option(help="As for mynah say.", show_default=False)] = None,
     temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.95,
     retakes: Annotated[int, typer.Option(min=0, max=20, help="As for mynah say.")] = 0,
@@ -136,9 +136,11 @@ def continuation(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many prompts.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other speech.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other speech.")] = 0,
     temperature: Annotated[float, typer.Option(help="As for mynah continue.")] = 1.0,
-    takes: Annotated[int, typer.Option(min=1, max=32, help="As for mynah continue.")] = 1,
+    takes: Annotated[
+        int, typer.Option(min=1, max=32, help="As for mynah continue, which has 8 into a file.")
+    ] = 1,
     model: arguments.LanguageModel = "mynah-lm",
     codec: arguments.CodecOfModel = None,
     speaker_head: arguments.SpeakerHead = "speakers-16k",

@@ -17,7 +17,7 @@ from ..data.manifest import Recording, read_manifest
 from ..data.token_crops import Example
 from ..lm import LanguageModel, Sampling
 from . import codecs, evaluate_likeness
-from .continuing import LEAST, check_models, continued, listener, sampling_at
+from .continuing import LEAST, check_models, continued, listener_for, sampling_at
 from .continuing_takes import Listener
 from .evaluate_likeness import HEAD, ToPrompts, to_prompts
 from .evaluate_report import continuation_lines
@@ -69,7 +69,7 @@ def evaluate(
     share of silence beside the loud parts of the prompt, and likeness: the cosine of these 7 s to the 3 s of
     the prompt, as our own speaker head hears voices, beside that to the prompts of the other speakers. Bits
     are those of all codes of these 10 s, coded in full precision without being told who speaks or what is
-    said; the model speaks as in `mynah continue`.
+    said; the model speaks as `mynah continue` does with so many takes.
 
     Args:
         data: a folder that `read_manifest` understands; recordings of less than 10 s are left out.
@@ -79,8 +79,8 @@ def evaluate(
         groups: sets or corpora to take prompts from; all where there are none.
         seed: prompt number i goes on with `seed + i`.
         temperature: of the sampling, from 0.
-        takes: of which the best are kept, part by part. Who chooses has the same speaker head as who measures
-            likeness here; DNSMOS and silence play no part in it.
+        takes: of which the best are kept, part by part. Who chooses has the default heads: likeness
+            is then judged by who chose, DNSMOS and silence are not.
         limit: at most so many prompts.
         out: a JSON file, written at the beginning and when all is measured.
         tell: takes lines of text: notes and a table.
@@ -97,11 +97,11 @@ def evaluate(
     report |= {"takes": takes, "model": reader.config.name, "notes": note.lines, "complete": False}
     voices = evaluate_likeness.speaker_head(coder, speaker_head, note)
     report |= {"speaker_head": voices.config.name if voices else None}
+    ear = listener_for(coder, takes, temperature)
     write(report, out)  # what cannot be written shall fail now
 
     with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
     speaker = LanguageModel.from_pretrained(model, int8=True)
-    ear = listener(coder, takes)
     codes, rows = [], []
     for number, recording in enumerate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)

@@ -17,7 +17,6 @@ from ..data.text import phonemize
 from ..lm import LanguageModel, Sampling
 from ..tts import Durations, Retakes, Synthesizer, Voice, VoiceError, voice_store
 from ..tts.sentences import Sentence, sentences
-from ..tts.synthesizer import GUIDANCE
 from . import codecs, evaluate_likeness
 from .evaluate_real import Real, floor, real_recordings
 from .evaluate_report import voice_lines
@@ -36,7 +35,7 @@ class Speaking(NamedTuple):
     """How sentences are spoken: `seed`, and as for `Synthesizer.speak`."""
 
     seed: int
-    guidance: float
+    guidance: float | None
     sampling: Sampling
     retakes: Retakes | None = None
 
@@ -62,7 +61,7 @@ def evaluate(
     head: str = HEAD,
     speaker_head: str = evaluate_likeness.HEAD,
     seed: int = 0,
-    guidance: float = GUIDANCE,
+    guidance: float | None = None,
     sampling: Sampling | None = None,
     retakes: int = 0,
     limit: int | None = None,

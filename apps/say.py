@@ -15,7 +15,7 @@ from ..data.text import NothingToSay, read_lexicon
 from ..data.text.lexicon import Lexicon
 from ..lm import LanguageModel, Sampling
 from ..tts import Durations, Retakes, Synthesizer, voice_store
-from ..tts.synthesizer import GUIDANCE, RATES, Piece
+from ..tts.synthesizer import RATES, Piece
 from . import codecs, files
 from .progress import seconds_bar
 from .verbs import tell
@@ -33,7 +33,7 @@ class Say:
         voice: name or file; None for the first that there is.
         rate: how many times as fast as the voice usually speaks.
         seed: the same seed gives the same sound, with the same retakes.
-        guidance: towards phonemes and voice; 1 for none.
+        guidance: towards phonemes and voice; 1 for none, None for what suits the voice.
         sampling: how codes are drawn.
         model, durations: names or folders of the language model and the duration model.
         codec: name or folder; None for the one that the language model names.
@@ -46,7 +46,7 @@ class Say:
     voice: str | None = None
     rate: float = 1.0
     seed: int = 0
-    guidance: float = GUIDANCE
+    guidance: float | None = None
     sampling: Sampling = field(default_factory=Sampling)
     model: str = MODEL
     durations: str = DURATIONS
@@ -128,9 +128,9 @@ class Say:
                     advance(block.shape[1] / rate)
 
 
-def check_guidance(guidance: float) -> None:
+def check_guidance(guidance: float | None) -> None:
     """MynahError for a number out of range."""
-    if not 0 <= guidance < math.inf:
+    if guidance is not None and not 0 <= guidance < math.inf:
         raise MynahError(f"--guidance {guidance:g}: a number from 0 is expected")
 
 

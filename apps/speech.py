@@ -23,8 +23,15 @@ def say(
         ),
     ] = None,
     rate: Annotated[float, typer.Option(help="0.5 for half as fast, to 2 for twice as fast.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, another take.")] = 0,
-    guidance: Annotated[float, typer.Option(help="Above 1, sounds are more distinct; 1 is faster.")] = 2.5,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, another take.")] = 0,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            help="Above 1, sounds are more distinct; 1 is faster. 2.5; 1.5 for a voice made from a clip, "
+            "which it keeps nearer to the speaker.",
+            show_default=False,
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
     model: arguments.LanguageModel = "mynah-lm",
@@ -69,7 +76,7 @@ def continue_(
     least: Annotated[
         float, typer.Option(metavar="S", help="Let the model end the speech after S seconds, not before.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32, help="Another seed, other speech.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other speech.")] = 0,
     temperature: Annotated[
         float, typer.Option(help="0 says the likeliest, 1 is as varied as the model.")
     ] = 1.0,

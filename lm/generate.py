@@ -137,7 +137,7 @@ def generate(
     turn = rotation(layout.time.to(device), config.head_dim).repeat(1, rows, 1, 1, 1)
     cache = Cache(network, len(conditions), width)
     if memory:
-        cache.recall([layer[:, _wanted(guidance)].repeat_interleave(batch, 1) for layer in memory])
+        cache.recall(layer[:, _wanted(guidance)].repeat_interleave(batch, 1) for layer in memory)
     for first, last, making in steps.blocks:
         first = max(first, cache.length)
         if first >= last:

@@ -4,7 +4,7 @@ One sum of embeddings enters, and K distributions leave, per step (MusicGen, Cop
 step holds is the affair of `patterns`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class Cache:
         self.layers = list(network.tables.new_empty(shape))
         self.length = 0
 
-    def recall(self, layers: Sequence[Tensor]) -> None:
+    def recall(self, layers: Iterable[Tensor]) -> None:
         """Begin with the steps of another cache, of as many items."""
         for own, other in zip(self.layers, layers, strict=True):
             self.length = other.shape[3]

@@ -155,6 +155,22 @@ def speaker_folder(tiny, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def tiny_listeners(monkeypatch, head_folder, speaker_folder) -> None:
+    """Those who choose among takes listen with the heads of `tiny`."""
+    from mynah.apps.continuing_takes import Listener
+    from mynah.codec.heads import PhoneHead, SpeakerHead
+
+    def load(cls, codec, takes):
+        heads = (
+            PhoneHead.from_pretrained(codec, head_folder),
+            SpeakerHead.from_pretrained(codec, speaker_folder),
+        )
+        return cls(codec, *heads, takes)
+
+    monkeypatch.setattr(Listener, "from_pretrained", classmethod(load))
+
+
 @pytest.fixture(scope="session")
 def speech() -> np.ndarray:
     """The speech-like sound, float32 [T] at 16 kHz."""

@@ -46,6 +46,17 @@ def test_it_is_what_the_command_makes(go_on, prompt, mynah, speaking, tiny_folde
         assert picture.read(4) == b"\x89PNG"
 
 
+def test_it_chooses_as_the_command_does(
+    go_on, tiny_listeners, prompt, mynah, speaking, tiny_folder, tmp_path
+):
+    done = go_on(seed=3)
+    models = ["--model", speaking.lm, "--codec", tiny_folder, "--seconds", 2, "--seed", 3]
+    assert mynah("continue", prompt, tmp_path / "out.wav", *models).returncode == 0
+    np.testing.assert_array_equal(audio.load(done.file).wav, audio.load(tmp_path / "out.wav").wav)
+    with soundfile.SoundFile(done.file) as file:
+        assert file.comment.endswith("seed 3, best of 8 takes)")
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

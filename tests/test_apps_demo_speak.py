@@ -55,6 +55,15 @@ def synthesizer(speaking, tiny) -> Synthesizer:
 # What is made
 
 
+def test_the_voice_decides_on_guidance(models, monkeypatch):
+    """A voice that was made from a clip has less than one of the package; who is no voice changes nothing."""
+    assert demo_speaking.usual_guidance("ann", 3.0) == 1.5
+    assert demo_speaking.usual_guidance(None, 3.0) == 1.5  # the first of the list
+    assert demo_speaking.usual_guidance("nobody", 3.0) == 3.0
+    monkeypatch.undo()
+    assert demo_speaking.usual_guidance("kathleen", 3.0) == 2.5
+
+
 def test_first_the_words_then_seconds_then_the_whole(speak, synthesizer):
     first, *between, last = speak(TEXT + " 🙂", "ann", 1.5, 2.0, 4)
     assert len(first.skipped.splitlines()) == 1 and first.sound is None
@@ -126,7 +135,7 @@ def test_models_are_loaded_once_and_voices_anew(models, speaking):
         ({"rate": None}, "rate: 0.5 to 2"),
         ({"guidance": 0}, "guidance 0: 1 to 4"),
         ({"seed": -1}, "seed -1"),
-        ({"seed": 2**32 + 1}, "seed 4294967297: 0 to 4294967296"),
+        ({"seed": 2**32}, "seed 4294967296: 0 to 4294967295"),
         ({"seed": 0.5}, "seed 0.5: a whole number"),
         ({"seed": None}, "seed: 0 to"),
     ],

@@ -92,6 +92,23 @@ def test_the_command_writes_table_and_json(run, tmp_path, tiny):
     assert [other["bits"] == report["bits"] for other in others] == [True, True]
 
 
+def test_the_best_of_takes_is_measured(run, tiny_listeners, tmp_path):
+    """Other speech than the first take, measured by who chose it: no less alike."""
+    reports = []
+    for takes in (1, 4):
+        assert run("--takes", takes, "--json", tmp_path / f"{takes}.json").returncode == 0
+        reports.append(json.loads((tmp_path / f"{takes}.json").read_text()))
+    first, best = reports
+    assert (first["takes"], best["takes"]) == (1, 4)
+    assert first["continued"] != best["continued"] and first["spoken"] == best["spoken"]
+
+
+def test_takes_that_nobody_can_choose_from_leave_no_report(run, tmp_path):
+    refused = run("--takes", 2, "--json", tmp_path / "out.json")
+    assert refused.returncode == 2 and "phones-16k reads features of" in refused.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_bits_are_those_of_the_real_codes(run, data, speaking, tiny, tmp_path):
     """Of the model in full precision, told nothing, whatever it said itself."""
     assert run("--json", tmp_path / "out.json", "--seed", 5).returncode == 0

@@ -54,6 +54,15 @@ def test_streamed_is_whole(synthesizer):
     assert 0 < np.abs(joined).max() <= 1
 
 
+def test_a_voice_has_its_usual_guidance(synthesizer, voice):
+    """Less where there is a prompt alone; what is asked for counts more."""
+    assert dataclasses.replace(voice, lm="any", speaker_vector=torch.ones(4)).guidance == 2.5
+    assert voice.guidance == 1.5
+    usual = synthesizer.synthesize("Go on.")
+    assert torch.equal(usual, synthesizer.synthesize("Go on.", guidance=1.5))
+    assert not torch.equal(usual, synthesizer.synthesize("Go on.", guidance=2.5))
+
+
 def test_a_piece_is_what_the_models_say(synthesizer, tiny, lm, voice):
     """Codes made at once and decoded at once, by the models themselves."""
     (piece,) = synthesizer.pieces("Go on.")

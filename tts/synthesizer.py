@@ -26,7 +26,6 @@ from .retakes import Retakes
 from .voice import Voice, VoiceError
 
 RATES = (0.5, 2.0)
-GUIDANCE = 2.5
 LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
 LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
 CHARACTERS = 13  # a second, spoken slowly
@@ -133,7 +132,7 @@ class Synthesizer:
         self,
         piece: Piece,
         generator: torch.Generator,
-        guidance: float = GUIDANCE,
+        guidance: float | None = None,
         sampling: Sampling | None = None,
     ) -> Iterator[Samples]:
         """The sound of a piece in blocks, float32 [1, T], as it is made; in all, a short silence and as many
@@ -142,7 +141,7 @@ class Synthesizer:
         Args:
             piece: from `pieces`.
             generator: the same state gives the same sound.
-            guidance, sampling: as for `LanguageModel.speak`.
+            guidance, sampling: as for `LanguageModel.speak`; None for what suits the voice.
 
         Raises:
             ValueError: guidance out of range.
@@ -155,7 +154,7 @@ class Synthesizer:
             [durations],
             generators=[generator],
             heard=self.heard,
-            guidance=guidance,
+            guidance=self.voice.guidance if guidance is None else guidance,
             sampling=sampling,
         )
         fade = Fade(n_samples, round(FADE * self.sample_rate))
@@ -173,7 +172,7 @@ class Synthesizer:
         *,
         seed: int = 0,
         rate: float = 1.0,
-        guidance: float = GUIDANCE,
+        guidance: float | None = None,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
         retakes: Retakes | None = None,
@@ -184,7 +183,7 @@ class Synthesizer:
         Args:
             text, rate, user_lexicon: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
-            guidance, sampling: as for `LanguageModel.speak`.
+            guidance, sampling: as for `LanguageModel.speak`; None for what suits the voice.
             retakes: say a piece again where a word is missing or said twice; a block is then a whole piece.
             begun: told of each piece before its sound is made.
 
@@ -209,7 +208,7 @@ class Synthesizer:
         *,
         seed: int = 0,
         rate: float = 1.0,
-        guidance: float = GUIDANCE,
+        guidance: float | None = None,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
         retakes: Retakes | None = None,

@@ -107,9 +107,8 @@ def train(
         if main:
             log(f"resumed at step {step}")
     elif initial is not None:
-        missing = start_from(
-            network, config, checkpoint.resolve_in(SHIPPED, "phone head", initial, "phones*")
-        )
+        folder = checkpoint.resolve_in(SHIPPED, "phone head", initial, "phones*")
+        missing = start_from(network, config, folder)
         average.tensors = {k: v.detach().clone() for k, v in network.state_dict().items()}
         aligns = "frames" not in missing
         if main and missing:
@@ -203,12 +202,12 @@ def train(
 def start_from(network: PhoneNetwork, config: PhoneHeadConfig, folder: Path) -> list[str]:
     """Load the weights of another head, branch by branch; returns the branches that it has in other sizes.
 
+    It may be one of an earlier training of the codec, whose features were much the same.
+
     Raises:
-        CheckpointError: not a phone head, a damaged one, or one of another codec or other symbols.
+        CheckpointError: not a phone head, a damaged one, or one of other symbols.
     """
     loaded, tensors = checkpoint.load_as(PhoneHeadConfig, folder)
-    if loaded.codec_hash != config.codec_hash:
-        raise CheckpointError(f"{folder}: it reads the features of another codec ({loaded.codec})")
     if loaded.symbols != config.symbols:
         raise CheckpointError(f"{folder}: its symbols differ from the recipe's")
     source = PhoneNetwork(loaded)

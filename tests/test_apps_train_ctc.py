@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("accelerate")
 from mynah.apps.train_ctc import Spoken, train
 from mynah.apps.train_ctc_data import for_codec
 from mynah.apps.train_ctc_options import CtcOptions
-from mynah.codec.heads import PhoneHead, PhoneHeadConfig
+from mynah.codec.heads import OtherCodecError, PhoneHead, PhoneHeadConfig
 from mynah.codec.heads.phone_objective import Loss
 from mynah.data import audio
 from mynah.data.corpus import Entry, PackedCorpus
@@ -190,3 +191,19 @@ def test_a_run_starts_from_the_branches_that_fit(tiny, spoken, tmp_path):
     fewer = dataclasses.replace(CONFIG, symbols=CONFIG.symbols[:-1])
     with pytest.raises(CheckpointError, match="its symbols differ"):
         run(tiny, spoken, tmp_path / "fourth", fewer, still, initial=tmp_path / "first")
+
+
+def test_a_run_starts_from_the_head_of_an_earlier_codec(tiny, spoken, tmp_path):
+    """The features of a codec that was trained on are much the same; the head is then the new codec's."""
+    run(tiny, spoken, tmp_path / "first")
+    shutil.copytree(tmp_path / "first", tmp_path / "earlier")
+    stored = tmp_path / "earlier" / "config.json"
+    stored.write_text(stored.read_text().replace(tiny.codes_hash, "ab" * 32))
+    with pytest.raises(OtherCodecError):
+        PhoneHead.from_pretrained(tiny, tmp_path / "earlier")
+    still = dataclasses.replace(OPTIONS, steps=1, lr=0.0)
+    run(tiny, spoken, tmp_path / "second", CONFIG, still, initial=tmp_path / "earlier")
+    before, after = (PhoneHead.from_pretrained(tiny, tmp_path / n).network for n in ("first", "second"))
+    assert all(
+        torch.equal(v, after.state_dict()[k]) for k, v in before.state_dict().items() if "prior" not in k
+    )

@@ -93,11 +93,13 @@ def check_told(corpus: TokenCorpus, config: LMConfig, labels: Sequence[Label]) -
 def start_from(network: nn.Module, config: LMConfig, folder: Path) -> list[str]:
     """Load the weights of another model, which may be told less or more; returns the tensors that it lacks.
 
+    Its codes may be those of an earlier training of the codec: a start that is better than none.
+
     Raises:
-        MynahError: it is of another architecture, or speaks other codes, symbols or voices.
+        MynahError: it is of another architecture, or speaks codes of another codec, other symbols or voices.
     """
     loaded, tensors = checkpoint.load_as(LMConfig, folder)
-    own = {name: getattr(config, name) for name in ("name", "dropout", "max_frames")}
+    own = {name: getattr(config, name) for name in ("name", "codec_hash", "dropout", "max_frames")}
     told = ("symbols", "speakers", "phoneme_dim", "phoneme_layers", "speaker_dim")
     if dataclasses.replace(loaded, **own, **{name: getattr(config, name) for name in told}) != config:
         raise MynahError(f"{folder}: its architecture or its codec differs from the recipe's and the tokens'")

@@ -69,7 +69,7 @@ def codes_hash(config: CodecConfig, tensors: dict[str, Tensor]) -> str:
         if not name.startswith("decoder.") and name != "quantizer.counts":  # which only training reads
             tensor = tensors[name].detach().cpu()
             digest.update(f" {name} {tuple(tensor.shape)} ".encode())
-            digest.update(tensor.numpy().astype("<f4").tobytes())
+            digest.update((tensor.numpy().astype("<f4") + 0.0).tobytes())  # -0.0 counts as 0.0
     return digest.hexdigest()
 
 

@@ -264,6 +264,13 @@ def test_the_hash_changes_with_any_byte(tiny_folder, tmp_path):
     assert checkpoint.weights_hash(folder) == before
 
 
+def test_the_hash_of_codes_does_not_tell_zeros_apart(tiny):
+    """A small weight may be stored as -0.0, and averaging makes 0.0 of it: they code alike."""
+    tensors = [{"encoder.x": torch.tensor([1.0, zero])} for zero in (0.0, -0.0, 1e-9)]
+    hashes = [checkpoint.codes_hash(tiny.config, one) for one in tensors]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_the_hash_of_codes_is_that_of_encoder_and_quantizer(tiny_folder, tmp_path):
     config, tensors = checkpoint.load(tiny_folder)
     before = checkpoint.codes_hash(config, tensors)

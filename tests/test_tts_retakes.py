@@ -9,7 +9,7 @@ from mynah.data.text import phonemize
 from mynah.lm import LanguageModel
 from mynah.tts import Durations, Retakes, Synthesizer, Voice
 from mynah.tts.retakes import words_of
-from mynah.tts.synthesizer import RETAKE
+from mynah.tts.synthesizer import AT_ONCE, RETAKE
 
 SYMBOLS = ["", "b", "i", "k", "æ", "t"]
 
@@ -85,14 +85,18 @@ def test_none_is_one_take_and_less_is_an_error():
         Retakes(Head(), -1)
 
 
-def test_pieces_are_said_again_with_other_seeds(speaking, tiny, monkeypatch, retakes):
-    """The second piece is said three times; the last take is the best one."""
-    synthesizer = Synthesizer(
+@pytest.fixture
+def synthesizer(speaking, tiny) -> Synthesizer:
+    return Synthesizer(
         tiny,
         LanguageModel.from_pretrained(speaking.lm),
         Durations.from_pretrained(speaking.durations),
         Voice.load(speaking.voice),
     )
+
+
+def test_pieces_are_said_again_with_other_seeds(synthesizer, monkeypatch, retakes):
+    """The second piece is said three times; the last take is the best one."""
     faults = iter([0, 2, 1, 0])
     monkeypatch.setattr(retakes, "faults", lambda phonemes, wav: next(faults))
     first, second = list(synthesizer.speak("Hi. Go on, Ann!", seed=3, retakes=retakes))
@@ -105,3 +109,19 @@ def test_pieces_are_said_again_with_other_seeds(speaking, tiny, monkeypatch, ret
     assert np.array_equal(first, made(0, 3))
     assert np.array_equal(second, made(1, 4 + 2 * RETAKE))
     assert not np.array_equal(second, made(1, 4))
+
+
+def test_pieces_made_together_are_those_made_one_by_one(synthesizer, monkeypatch, retakes):
+    """Of different lengths, and more than are made at once; only the first sound comes later."""
+    text = "Hi. Go on, Ann, and on! Why? No. She sells sea shells. So?"
+    alone = list(synthesizer.speak(text, seed=3))
+    together, told = [], []
+    speak = synthesizer.lm.speak
+    monkeypatch.setattr(
+        synthesizer.lm, "speak", lambda said, *a, **k: together.append(len(said)) or speak(said, *a, **k)
+    )
+    monkeypatch.setattr(retakes, "faults", lambda phonemes, wav: 0)
+    whole = list(synthesizer.speak(text, seed=3, retakes=retakes, begun=told.append))
+    assert together == [AT_ONCE, 6 - AT_ONCE]
+    assert len(whole) == len(told) == 6
+    assert np.array_equal(np.concatenate(whole, axis=1), np.concatenate(alone, axis=1))

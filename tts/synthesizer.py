@@ -7,7 +7,8 @@ memory does not grow.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..codec import Codec
 from ..data.errors import CheckpointError
 from ..data.text import PAD, SILENCE, SYMBOLS, phonemize_long
 from ..data.text.split import LONGEST
-from ..lm import LanguageModel, Sampling
+from ..lm import Generation, LanguageModel, Sampling
 from .durations import Durations
 from .pieces import Part, parts
 from .retakes import Retakes
@@ -29,6 +30,7 @@ RATES = (0.5, 2.0)
 LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
 LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
 CHARACTERS = 13  # a second, spoken slowly
+AT_ONCE = 4  # pieces that are made together where nobody waits for the first sound
 RETAKE = 1_000_000  # seeds between two takes of a piece: more than a text has pieces
 FADE = 0.005  # seconds at both ends of a piece: what is cut within a phrase does not click
 BLOCKS = (4, 8, 16, 25)  # frames of the first blocks of sound, and of all others: the first one comes soon
@@ -146,21 +148,51 @@ class Synthesizer:
         Raises:
             ValueError: guidance out of range.
         """
-        durations = [LEAD, *piece.durations]
-        n_samples = sum(durations) * self.codec.config.hop_length
-        durations[-1] += self._late
-        generation = self.lm.speak(
-            [[SILENCE, *piece.phonemes]],
-            [durations],
-            generators=[generator],
+        generation = self._generation([piece], [generator], guidance, sampling)
+        yield from self._sound(piece, (frames.codes for frames in generation))
+
+    def speak_pieces(
+        self,
+        pieces: Sequence[Piece],
+        generators: Sequence[torch.Generator],
+        guidance: float | None = None,
+        sampling: Sampling | None = None,
+    ) -> list[Samples]:
+        """The whole sound of each piece, float32 [1, T], made together: what `speak_piece` says with their
+        generators, sooner, since most of a step's time does not depend on how many pieces it makes.
+
+        Args, Raises: as `speak_piece`.
+        """
+        made = self._generation(pieces, generators, guidance, sampling).codes()
+        return [
+            np.concatenate(list(self._sound(piece, [codes[None]])), axis=1)
+            for piece, codes in zip(pieces, made, strict=True)
+        ]
+
+    def _generation(
+        self,
+        pieces: Sequence[Piece],
+        generators: Sequence[torch.Generator],
+        guidance: float | None,
+        sampling: Sampling | None,
+    ) -> Generation:
+        """The codes of pieces, and those that push out the last sound."""
+        return self.lm.speak(
+            [[SILENCE, *piece.phonemes] for piece in pieces],
+            [[LEAD, *piece.durations[:-1], piece.durations[-1] + self._late] for piece in pieces],
+            generators=generators,
             heard=self.heard,
             guidance=self.voice.guidance if guidance is None else guidance,
             sampling=sampling,
         )
+
+    def _sound(self, piece: Piece, made: Iterable[Tensor]) -> Iterator[Samples]:
+        """Codes [1, K, n] of a piece, as they are made, to sound [1, T]."""
+        n_samples = (LEAD + sum(piece.durations)) * self.codec.config.hop_length
         fade = Fade(n_samples, round(FADE * self.sample_rate))
         state = self.codec.init_decode_state(1)
         drop = self.codec.config.delay
-        for codes in blocks(frames.codes for frames in generation):
+        for codes in blocks(made):
             wav, state = self.codec.decode_step(codes, state)
             wav, drop = wav[0, :, drop:], max(0, drop - wav.shape[2])
             if wav.shape[1]:
@@ -184,22 +216,37 @@ class Synthesizer:
             text, rate, user_lexicon: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
             guidance, sampling: as for `LanguageModel.speak`; None for what suits the voice.
-            retakes: say a piece again where a word is missing or said twice; a block is then a whole piece.
+            retakes: say a piece again where a word is missing or said twice; a block is then a whole piece,
+                and `AT_ONCE` of them are made together.
             begun: told of each piece before its sound is made.
 
         Raises:
             ValueError, TextError: as `pieces` and `speak_piece`.
         """
-        for number, piece in enumerate(self.pieces(text, rate, user_lexicon)):
-            begun(piece)
+        numbered = enumerate(self.pieces(text, rate, user_lexicon))
 
-            def take(again: int, piece: Piece = piece, first: int = seed + number) -> Iterator[Samples]:
-                generator = torch.Generator().manual_seed(first + again * RETAKE)
-                return self.speak_piece(piece, generator, guidance, sampling)
+        def generator(number: int, again: int = 0) -> torch.Generator:
+            return torch.Generator().manual_seed(seed + number + again * RETAKE)
 
-            if retakes is None:
-                yield from take(0)
-            else:
+        if retakes is None:
+            for number, piece in numbered:
+                begun(piece)
+                yield from self.speak_piece(piece, generator(number), guidance, sampling)
+            return
+        while some := list(islice(numbered, AT_ONCE)):
+            for _, piece in some:
+                begun(piece)
+            generators = [generator(number) for number, _ in some]
+            sounds = self.speak_pieces([piece for _, piece in some], generators, guidance, sampling)
+            for (number, piece), sound in zip(some, sounds, strict=True):
+
+                def take(
+                    again: int, number: int = number, piece: Piece = piece, first: Samples = sound
+                ) -> Iterable[Samples]:
+                    if not again:
+                        return [first]
+                    return self.speak_piece(piece, generator(number, again), guidance, sampling)
+
                 yield retakes.best(piece.phonemes, take)
 
     def synthesize(

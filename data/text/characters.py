@@ -60,6 +60,7 @@ _MONEY = "€£¥₹¢₽₩₿"
 # \ue000 holds the place of an override
 _OUTSIDE = re.compile(r"[^\t\n\r -~\ue000]+")
 # letters of one script with their marks, and the spaces between such words: one warning for a whole sentence
+_SUPERSCRIPT = re.compile(r"[⁺⁻]?[⁰¹²³⁴-⁹]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -98,6 +99,7 @@ def clean(text: str, skipped: Skipped) -> str:
             "expected Unicode text"
         )
     if not text.isascii() or not text.isprintable():
+        text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
         text = _OUTSIDE.sub(lambda match: _run(match[0], skipped), unicodedata.normalize("NFC", text))
     return text
 
@@ -158,10 +160,8 @@ def _plain(char: str) -> tuple[str, str]:
         return " ", ""
     if category == "Nd":
         return str(unicodedata.decimal(char)), ""
-    if category == "No":  # superscripts, fractions
+    if category == "No":  # fractions, subscripts
         wide = unicodedata.normalize("NFKC", char)
-        if "SUPERSCRIPT" in unicodedata.name(char, ""):
-            return f"^{wide}", ""
         if wide.replace("⁄", "/").isascii():
             return (f" {wide.replace('⁄', '/')}" if "⁄" in wide else f" {wide} "), ""
     if category == "Cf" or char in "\ufe0e\ufe0f":

@@ -156,6 +156,25 @@ def _time_of_day(match: Match) -> str | None:
     return f"{words} o'clock" if 1 <= hour <= 12 and match["h"][0] != "0" else f"{words} hundred"
 
 
+def _military(match: Match) -> str:
+    """0600 hours."""
+    hour = f"oh {ONES[int(match[1])]}" if match[1][0] == "0" else cardinal(match[1])
+    minutes = (
+        "hundred"
+        if match[2] == "00"
+        else f"oh {ONES[int(match[2])]}"
+        if match[2] < "10"
+        else cardinal(match[2])
+    )
+    return f"{hour} {minutes} hours"
+
+
+def _fiscal(match: Match) -> str:
+    """FY2023/24, FY24."""
+    first = year(match[1]) if len(match[1]) == 4 else cardinal(match[1])
+    return f"fiscal year {first}" + (f" to {cardinal(match[2])}" if match[2] else "")
+
+
 def _lasting(match: Match) -> str:
     """2h 30m, 45m 12s, 4:05.32."""
     parts = [
@@ -255,8 +274,11 @@ RULES: list[Rule] = [
     ),
     rule(
         r"(?<![\w:.,])(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?"
-        r"(?:[-–](?P<until>\d{1,2}:\d{2}|\d{1,3}))?(?![\w:]|\.\d)",
+        r"(?:[-–](?P<until>\d{1,2}:\d{2}|\d{1,3}))?(?!(?!ish\b)[\w:]|\.\d)",
         _time_of_day,
+    ),
+    rule(
+        r"(?<![\w.,:-])(0\d|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y ))(?:1\d|2[0-3]))([0-5]\d) h(?:ou)?rs\b", _military
     ),
     # decades
     rule(r"(?<!\w)'(\d0)'?s\b", _decade),
@@ -275,6 +297,7 @@ RULES: list[Rule] = [
     rule(r"(?<=\d\d)[-–](?='\d\d\b)", " to "),
     rule(r"(?<!\w)'(\d\d)\b(?!')", lambda m: f"oh {ONES[int(m[1])]}" if m[1][0] == "0" else cardinal(m[1])),
     # years
+    rule(r"\bFY ?'?((?:20)?\d\d)(?:[-–/](?:20)?(\d\d))?(?![\w/-])", _fiscal),
     rule(
         rf"{NOT_INSIDE}(\d{{1,4}}) (BCE?|CE|AD|B\.C\.(?:E\.)?|A\.D\.|C\.E\.)(?![\w])",
         lambda m: (

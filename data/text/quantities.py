@@ -261,6 +261,7 @@ RULES: list[Rule] = [
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
     rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
     rule(rf"{NOT_INSIDE}({DECIMAL})[x×](?={DECIMAL} ?{_UNIT}(?!\w))", lambda m: f"{decimal(m[1])} by "),
+    rule(rf"{NOT_INSIDE}({DECIMAL} ?{_UNIT}) ?[x×] ?(?={DECIMAL} ?{_UNIT}(?!\w))", r"\1 by "),
     # 6x9, 1920 × 1080; 10x faster
     rule(
         rf"{NOT_INSIDE}{DECIMAL}(?: ?[x×] ?{DECIMAL}){{1,3}}(?!\^|[\d])(?!\w{{4}})(?!"

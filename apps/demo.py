@@ -19,9 +19,11 @@ WAITING = 20  # jobs at the most, of all who use the page
 STYLE = """
 .gradio-container {width: 100% !important; max-width: 1240px !important; margin: 0 auto !important}
 .mynah-table * {font-family: var(--font) !important; font-size: 13px !important}
-.mynah-wide img {margin-top: 26px} /* below the buttons in its corner */
+/* below the buttons in the corner */
+.mynah-wide img {margin-top: 26px}
+.mynah-picture img {padding-top: 26px; box-sizing: border-box}
 @media (max-width: 640px) {
-    .mynah-picture {height: 270px !important}
+    .mynah-picture {height: auto !important; min-height: 150px}
     .mynah-wide .image-frame {overflow-x: auto !important; justify-content: flex-start !important}
     .mynah-wide img {min-width: 1000px !important}
 }

@@ -28,24 +28,29 @@ def add_tab() -> None:
             with gr.Column(min_width=320):
                 original = player("A: original", "codec-original")
                 copy = player("B: reconstruction", "codec-copy")
-                coded = gr.DownloadButton("Download the .mynah file")
+                coded = gr.DownloadButton("Download the .mynah file", interactive=False)
         with gr.Row():
             with gr.Column(min_width=320):
                 spectrograms = picture("Spectrograms", 430)
             with gr.Column(min_width=320):
-                tokens = picture("Tokens: a row for each codebook, alike tokens in like colours", 240)
-                scores = table(["score", "value", "how to read it"], demo_coding.NOT_MEASURED, "codec-scores")
+                tokens = picture("Tokens: a row for each codebook, alike tokens in like colours", 260)
+                scores = table(
+                    ["score", "value", "how to read it"],
+                    demo_coding.NOT_MEASURED,
+                    "codec-scores",
+                    widths=(27, 18, 55),
+                )
         with gr.Accordion("Open a .mynah file", open=False), gr.Row():
             with gr.Column(min_width=320):
                 chosen = gr.File(label=".mynah file", height=140, elem_id="codec-file")
                 open_it = gr.Button("Open")
                 sound = player("Sound", "codec-opened")
             with gr.Column(min_width=320):
-                map_of_file = picture("Tokens", 240)
-                facts = table(["what", "value"], [], "codec-facts")
+                map_of_file = picture("Tokens", 260)
+                facts = table(["what", "value"], [], "codec-facts", widths=(32, 68))
 
     take.click(sample, outputs=recording, api_visibility="private")
-    start.click(
+    done = start.click(
         _reconstruct,
         [recording, bitrate],
         [original, copy, scores, spectrograms, tokens, coded],
@@ -53,6 +58,12 @@ def add_tab() -> None:
         api_name="reconstruct",
         api_description="Code a recording and decode it: both sounds, scores, pictures, the .mynah file.",
         **MODEL_QUEUE,
+    )
+    done.success(
+        lambda: gr.DownloadButton(interactive=True),
+        outputs=coded,
+        api_visibility="private",
+        show_progress="hidden",
     )
     open_it.click(
         _open,

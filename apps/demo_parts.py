@@ -67,13 +67,16 @@ def picture(title: str, height: int | None = None) -> gr.Image:
     )
 
 
-def table(headers: list[str], rows: Table, elem_id: str, height: int = 500) -> gr.Dataframe:
-    """A table to read."""
+def table(
+    headers: list[str], rows: Table, elem_id: str, widths: tuple[int, ...], height: int = 500
+) -> gr.Dataframe:
+    """A table to read; widths of its columns in per cent: left to itself, it grows wider than a phone."""
     return gr.Dataframe(
         rows,
         headers=headers,
         interactive=False,
         wrap=True,
+        column_widths=[f"{width}%" for width in widths],
         max_height=height,
         buttons=[],
         elem_id=elem_id,

@@ -66,7 +66,7 @@ def add_tab(models: Models) -> None:
                 whole = player("Complete", "speak-whole")
                 skipped = gr.Textbox(label="Not spoken", visible=False, elem_id="speak-skipped")
                 gr.Markdown("Phonemes")
-                words = table(demo_speaking.HEADERS, [], "speak-words", 300)
+                words = table(demo_speaking.HEADERS, [], "speak-words", widths=(18, 61, 21), height=300)
         seen = picture("Spectrogram with the borders of the phonemes")
 
     def speak(

@@ -70,6 +70,8 @@ def speak(
         MynahError: anything of this that cannot be.
     """
     said = checked_text(text)
+    if not said.strip():
+        raise MynahError("no text yet: write what is to be said")
     speed = checked_number("rate", rate, *RATES)
     scale = checked_number("guidance", guidance, *GUIDANCE)
     first_seed = checked_seed(seed)

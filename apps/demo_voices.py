@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from ..data.errors import MynahError
+from ..tts import voice_store
 from ..tts.cloning import CONSENT
 from . import demo_voicing
 from .demo_models import Models
@@ -38,10 +39,12 @@ def add_tab(models: Models, own_voices: bool) -> None:
     """
     with gr.Tab("Voices") as tab, gr.Row():
         with gr.Column(min_width=320):
-            rows = table(demo_voicing.HEADERS, demo_voicing.listed(), "voices-list")
+            rows = table(demo_voicing.HEADERS, demo_voicing.listed(), "voices-list", widths=(22, 23, 55))
             chosen = choose_voice(tab, "voices-chosen")
             card = gr.Markdown(container=True, elem_id="voices-card")
-            remove = gr.Button("Remove this voice", variant="stop", size="sm", visible=own_voices)
+            remove = gr.Button(
+                "Remove this voice", variant="stop", size="sm", visible=own_voices, interactive=False
+            )
             if not own_voices:
                 gr.Markdown(NOT_HERE)
         with gr.Column(min_width=320, visible=own_voices):
@@ -87,8 +90,10 @@ def add_tab(models: Models, own_voices: bool) -> None:
     gr.api(
         demo_voicing.listed,
         api_name="voices",
-        api_description="The voices: name, whose, what they are made of.",
+        api_description="The voices: name, whose, what is known of them.",
     )
+    # The voice that stays chosen does not change, and has a card too.
+    tab.select(_card, chosen, card, api_visibility="private", show_progress="hidden")
     chosen.change(
         _card,
         chosen,
@@ -99,6 +104,14 @@ def add_tab(models: Models, own_voices: bool) -> None:
     )
     if not own_voices:
         return
+    gr.on(
+        [tab.select, chosen.change],
+        lambda name: gr.Button(interactive=name in voice_store.user_names()),
+        chosen,
+        remove,
+        api_visibility="private",
+        show_progress="hidden",
+    )
     add.click(
         add_voice,
         [name, clip, text, consent],

@@ -8,7 +8,7 @@ from .demo_coding import Table, Tell
 from .demo_limits import checked_text, given, short_name
 from .demo_models import Models
 
-HEADERS = ["voice", "whose", "what it is made of"]
+HEADERS = ["voice", "whose", "what is known of it"]
 
 
 def names() -> list[str]:
@@ -19,7 +19,7 @@ def names() -> list[str]:
 def listed() -> Table:
     """A row for each voice, as `HEADERS` says."""
     shipped = voice_store.shipped_names()
-    return [[name, "shipped" if name in shipped else "yours", voices.summary(name)] for name in names()]
+    return [[name, "shipped" if name in shipped else "yours", voices.line(name)] for name in names()]
 
 
 def card(name: str | None) -> str:

@@ -20,7 +20,7 @@ def list_voices() -> int:
 
     for kind, names in (("shipped", voice_store.shipped_names()), ("yours", voice_store.user_names())):
         for name in names:
-            print(f"{name:<20} {kind:<8} {voice_store.described(name) or summary(name)}")
+            print(f"{name:<20} {kind:<8} {line(name)}")
     if not [*voice_store.shipped_names(), *voice_store.user_names()]:
         print("no voices yet: mynah voice add NAME CLIP makes one")
     return OK
@@ -140,8 +140,15 @@ def show(name: Name) -> int:
     return OK
 
 
+def line(name: str) -> str:
+    """What a list tells of a voice, damaged or not: of a shipped one who speaks."""
+    from ..tts import voice_store
+
+    return voice_store.described(name) or summary(name)
+
+
 def summary(name: str) -> str:
-    """What a list tells of a voice, damaged or not."""
+    """What a voice is made of, damaged or not."""
     from ..tts import voice_store
 
     try:

@@ -31,6 +31,8 @@ def test_a_recording_there_and_back(browsing, recording, tmp_path):
     page.locator("#codec-recording input[type=file]").set_input_files(recording)
     page.locator("#codec-recording #duration").get_by_text("0:04").wait_for()
     page.get_by_role("radio", name="6").check()
+    download = page.get_by_role("button", name="Download the .mynah file")
+    assert download.is_disabled()  # there is none yet
     page.get_by_role("button", name="Code and decode").click()
     browsing.wait_for("#codec-scores", "times less than 16-bit samples")
     for player in ("#codec-original", "#codec-copy"):
@@ -41,13 +43,15 @@ def test_a_recording_there_and_back(browsing, recording, tmp_path):
     assert 4 < rate < 7 and 1.5 < pesq < 4.64 and 0.6 < estoi < 1, table
     pictures = page.locator("img[src*='spectrograms'], img[src*='tokens']")
     assert pictures.count() == 2
+    for picture in pictures.all():  # what is drawn begins below the buttons in the corner
+        assert picture.evaluate("e => parseInt(getComputedStyle(e).paddingTop)") >= 26
     assert all(picture.evaluate("e => e.complete && e.naturalWidth > 900") for picture in pictures.all())
     browsing.shoot("demo-codec")
 
-    with page.expect_download() as download:
-        page.get_by_text("Download the .mynah file").click()
-    download.value.save_as(tmp_path / "again.mynah")
-    assert download.value.suggested_filename == "talk.mynah"
+    with page.expect_download() as got:
+        download.click()
+    got.value.save_as(tmp_path / "again.mynah")
+    assert got.value.suggested_filename == "talk.mynah"
     page.get_by_text("Open a .mynah file").click()
     page.locator("#codec-file input[type=file]").set_input_files(tmp_path / "again.mynah")
     page.locator("#codec-file").get_by_text("again").first.wait_for()
@@ -80,4 +84,6 @@ def test_it_fits_a_phone(browsing):
     browsing.wait_for("#codec-scores", "times less than 16-bit samples")
     page.locator("#codec-copy #duration").get_by_text("0:04").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    within = "e => e.scrollWidth <= e.clientWidth"
+    assert page.locator("#codec-scores .virtual-table-viewport").evaluate(within)  # nothing is cut off
     browsing.shoot("demo-codec-phone")

@@ -121,9 +121,9 @@ def test_models_are_loaded_once_and_voices_anew(models, speaking):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"text": ""}, "nothing to say"),
-        ({"text": None}, "nothing to say"),
-        ({"text": " \n"}, "nothing to say"),
+        ({"text": ""}, "no text yet"),
+        ({"text": None}, "no text yet"),
+        ({"text": " \n"}, "no text yet"),
         ({"text": "?!…"}, "nothing to say"),
         ({"text": "🙂"}, "nothing to say"),
         ({"text": "a " * 50_000}, "100,000 characters, the demo takes 1,000 at the most"),
@@ -222,7 +222,7 @@ def test_the_endpoint_refuses(tiny_demo_url):
 
     client = Client(tiny_demo_url, verbose=False, download_files=False)
     for given, words in (
-        (("", None, 1, 1, 0), "nothing to say"),
+        (("", None, 1, 1, 0), "no text yet"),
         (("a" * 1001, None, 1, 1, 0), "1,001 characters"),
         (("Hi.", "eve", 1, 1, 0), "no voice; there are: .*ann"),
         (("Hi.", None, 3, 1, 0), "3"),

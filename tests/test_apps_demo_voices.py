@@ -52,6 +52,10 @@ def test_a_voice_and_its_life(add, folder):
     assert add(" ann ") == "ann is there now"
     assert Voice.load(folder / "ann.safetensors").codes.shape == (12, 200)
     assert [row[:2] for row in demo_voicing.listed()] == [["zoe", "shipped"], ["ann", "yours"]]
+    assert [row[2] for row in demo_voicing.listed()] == [
+        "An untrained voice.",
+        "prompt of 200 frames without text",
+    ]
     assert demo_voicing.card("zoe") == "# Zoe\n\nAn untrained voice.\n"
     assert "added by the user; use a voice only with the consent" in demo_voicing.card("ann")
     assert demo_voicing.card(None) == ""

@@ -2,8 +2,8 @@
 
     python benchmarks/say_speed.py [--voice NAME] [--sentences 8] [--repeats 3]
 
-Speaks the same sentences, each listened to, with 1, 2, 4 and 8 made at once, in turn; prints the shortest duration of
-each over that of the sound. Models are loaded before.
+Speaks the same sentences, each listened to, with 1, 2, 4 and 8 made at once, in turn; prints the shortest
+duration of each over that of the sound. Models are loaded before.
 """
 
 import argparse

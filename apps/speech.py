@@ -27,8 +27,8 @@ def say(
     guidance: Annotated[
         float | None,
         typer.Option(
-            help="Above 1, sounds are more distinct; 1 is faster. Left out, it is 2.5, and 1.5 for a voice made "
-            "from a clip, which that keeps nearer to the speaker.",
+            help="Above 1, sounds are more distinct; 1 is faster. Left out, it is 2.5, and 1.5 for a voice "
+            "made from a clip, which that keeps nearer to the speaker.",
             show_default=False,
         ),
     ] = None,
@@ -49,8 +49,8 @@ def say(
             min=0,
             max=20,
             help="Listen to each sentence, and say it again up to so often where a word is missing or said "
-            "twice. Left out, it is 2 into a file, where the codec has a phone head, and 0 into a pipe, whose "
-            "sound then leaves while it is made.",
+            "twice. Left out, it is 2 into a file, where the codec has a phone head, and 0 into a pipe, "
+            "whose sound then leaves while it is made.",
             show_default=False,
         ),
     ] = None,
@@ -86,8 +86,8 @@ def continue_(
             min=1,
             max=32,
             help="Say every 1.6 s so often, and keep what has the most speech in the voice of PROMPT. Left "
-            "out, it is 8 into a file, where the codec has heads that hear it, and 1 into a pipe, whose sound "
-            "then leaves while it is made.",
+            "out, it is 8 into a file, where the codec has heads that hear it, and 1 into a pipe, whose "
+            "sound then leaves while it is made.",
             show_default=False,
         ),
     ] = None,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Train the codec: runs/train_codec.sh DATA OUT
-# OUT/reconstruction learns everything and gets its entropy tables; from it OUT/adversarial learns the decoder against a
-# discriminator; from the mean of both, OUT/mean, OUT/decoder learns the decoder once more, and OUT/mynah-16k is the mean
-# of these two. Run again with the same arguments, it goes on where it was stopped.
+# OUT/reconstruction learns everything; from it OUT/adversarial learns the decoder against a discriminator; from the mean of
+# both, OUT/mean, OUT/decoder learns the decoder once more; from the mean of these two, OUT/nearly, OUT/mynah-16k learns
+# everything again, and gets entropy tables. Run again with the same arguments, it goes on where it was stopped.
 set -eu
 data=$1 out=$2
 recipe="$(dirname "$0")/codec-16k.json"
@@ -17,8 +17,6 @@ decoder() {
 }
 
 train --out "$out/reconstruction"
-[ -e "$out/reconstruction/tables.safetensors" ] ||
-    mynah train tables "$out/reconstruction" --data "$data" --exclude noise --exclude meetings
 decoder --init "$out/reconstruction" --out "$out/adversarial" --set train.stage=adversarial --set train.lr=0.0005 \
     --set train.steps=2900 --set train.decay=0.4 \
     --set 'train.weights={"mel":0.35,"perceptual":0.2,"complex":0.12,"adversarial":0.13,"features":0.2}'
@@ -27,5 +25,10 @@ decoder --init "$out/reconstruction" --out "$out/adversarial" --set train.stage=
 decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set train.lr=0.0007 \
     --set train.steps=4000 --set train.decay=0.5 \
     --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
-[ -e "$out/mynah-16k/config.json" ] ||
-    mynah train average "$out/mean" "$out/decoder" --out "$out/mynah-16k"
+[ -e "$out/nearly/config.json" ] ||
+    mynah train average "$out/mean" "$out/decoder" --out "$out/nearly"
+train --init "$out/nearly" --out "$out/mynah-16k" --set train.latent_steps=0 --set train.lr=0.0008 --set train.seed=41 \
+    --set train.steps=4500 --set train.decay=0.5 --set 'train.rate_weights=[0.40,0.34,0.22,0.04]' \
+    --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
+[ -e "$out/mynah-16k/tables.safetensors" ] ||
+    mynah train tables "$out/mynah-16k" --data "$data" --exclude noise --exclude meetings

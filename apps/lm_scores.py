@@ -23,14 +23,14 @@ BATCH = 8
 def bits_per_code(network: LMNetwork, examples: Sequence[Example]) -> Tensor:
     """Bits that the model codes a code of each stream with [K], over all frames of the examples; fp32."""
     objective = Objective((1.0,) * network.config.n_codebooks)
-    collate = Collator(network.config, network.tables.device)
+    collate, device = Collator(network.config), network.tables.device
     nats = torch.zeros(network.config.n_codebooks)
     count = torch.zeros(network.config.n_codebooks)
     ordered = sorted(examples, key=lambda example: example.codes.shape[1])
     for first in range(0, len(ordered), BATCH):
-        loss = objective(network, network.config, collate(ordered[first : first + BATCH]))
-        nats += loss.nats * loss.learned
-        count += loss.learned
+        loss = objective(network, network.config, collate(ordered[first : first + BATCH]).to(device))
+        nats += (loss.nats * loss.learned).cpu()
+        count += loss.learned.cpu()
     return nats / count / math.log(2)
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..codec.distributed import all_reduce_mean, all_reduce_sum
 from ..data.errors import MynahError
 from ..data.shards import TokenCorpus
 from ..data.token_batches import TokenBatches
-from ..data.token_crops import example
 from ..data.token_prompts import TokenPrompts
 from ..lm import checkpoint
 from ..lm.config import LMConfig
@@ -29,7 +29,16 @@ from ..lm.objective import Objective
 from .run_folder import Average, cut_log, leave, load_state, plot_progress, save_state
 from .train_lm_evaluate import LMValidation, by_stream
 from .train_lm_options import LMTrainOptions, frames_of
-from .train_lm_parts import Collator, check_told, parameter_groups, start_from, take_up_or_start
+from .train_lm_parts import (
+    Collator,
+    Steps,
+    as_it_is,
+    check_told,
+    parameter_groups,
+    start_from,
+    take_up_or_start,
+)
+from .train_parts import leave_interrupt
 
 TIMED_STEPS = 20  # after so many the duration of the run is told
 
@@ -94,7 +103,7 @@ def train(
     optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.95), fused=True)
     average = Average(network.to(device), options.ema)
     model, optimizer = accelerator.prepare(network, optimizer)
-    collate = Collator(config, device)
+    data = Steps(corpus, batches, Collator(config), accelerator.process_index, processes)
 
     # The whole of a run's state: what is not listed here is a function of (recipe, step).
     step, seconds = 0, 0.0
@@ -126,18 +135,25 @@ def train(
     frames = 0
     clock = begun_at = time.monotonic()
     timed = step + TIMED_STEPS
-    while step < options.steps and (stop_at is None or step < stop_at):
-        crops = batches.at(step)
-        count = torch.full((config.n_codebooks,), float(sum(c.stop - c.start for c in crops)), device=device)
-        count[0] += sum(c.ended for c in crops)
-        own = crops[accelerator.process_index :: processes]
-        batch = collate([example(corpus, crop) for crop in own])
-        generators = [torch.Generator().manual_seed(crop.seed) for crop in own]
+    loader: DataLoader = DataLoader(
+        data,  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=range(step, options.steps),
+        collate_fn=as_it_is,
+        num_workers=options.workers,
+        worker_init_fn=leave_interrupt,
+    )
+    for batch, seeds, learned, ends in loader:
+        if stop_at is not None and step >= stop_at:
+            break
+        count = torch.full((config.n_codebooks,), float(learned))
+        count[0] += ends
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         torch.manual_seed((options.seed * 1_000_003 + step) * processes + accelerator.process_index)
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate(step)
         optimizer.zero_grad()
-        loss = objective(model, config, batch, generators, count / processes)
+        loss = objective(model, config, batch.to(device), generators, count.to(device) / processes)
         nats = all_reduce_mean(loss.nats.clone())
         if not bool(nats.isfinite().all()):
             raise MynahError(
@@ -148,7 +164,7 @@ def train(
         optimizer.step()
         average.update(network, step)
         losses.append(nats)
-        frames += int(count[-1])
+        frames += learned
         step += 1
         stopping = bool(all_reduce_sum(torch.tensor(float(interrupted()), device=device)))
         if main and step == timed:

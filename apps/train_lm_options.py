@@ -38,6 +38,7 @@ class LMTrainOptions:
         validation_corpora: which corpora are validated on; all if empty.
         bf16: whether the network runs in bfloat16 (the loss never does).
         evaluate_every, save_every: in steps.
+        workers: processes that prepare batches beside the training.
         seed: of everything random.
     """
 
@@ -63,6 +64,7 @@ class LMTrainOptions:
     bf16: bool = True
     evaluate_every: int = 1000
     save_every: int = 250
+    workers: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class LMTrainOptions:
         for name in ("crop", "clip"):
             if getattr(self, name) <= 0:
                 raise MynahError(f"{name}={getattr(self, name):g}: above 0")
-        for name in ("lr", "warmup", "weight_decay", "z", "ends_after", "seed"):
+        for name in ("lr", "warmup", "weight_decay", "z", "ends_after", "workers", "seed"):
             if getattr(self, name) < 0:
                 raise MynahError(f"{name}={getattr(self, name)}: not below 0")
         for name in ("decay", "ema", "token_noise", "phoneme_dropout", "speaker_dropout", "prompted"):

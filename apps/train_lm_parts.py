@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 from ..codec import checkpoint
 from ..data.errors import CheckpointError, MynahError
 from ..data.shards import Label, TokenCorpus
-from ..data.token_crops import Example
+from ..data.token_batches import TokenBatches
+from ..data.token_crops import Example, example
 from ..lm.condition import UNKNOWN, Condition, speaker_vectors
 from ..lm.config import LMConfig
 from ..lm.objective import Batch
@@ -22,39 +24,37 @@ from .train_lm_options import LMTrainOptions, read_lm_recipe
 
 
 class Collator:
-    """Makes batches of examples, on a device.
+    """Makes batches of examples.
 
     Args:
         config: what the model can be told: what else is known of an example is left out.
-        device: where the batch goes.
     """
 
-    def __init__(self, config: LMConfig, device: torch.device):
-        self.config, self.device = config, device
+    def __init__(self, config: LMConfig):
+        self.config = config
         self.ids = {symbol: i for i, symbol in enumerate(config.symbols, 1)}
         self.speakers = frozenset(config.speakers)
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """One batch; phonemes and speakers are unknown ones where they are not known, never absent."""
-        device = self.device
         heard = [0 if e.prompt is None else e.prompt.codes.shape[1] for e in examples]
         codes = [torch.from_numpy(_whole(example)).T for example in examples]
         phonemes, durations, speaker, prompt = None, None, None, None
         if self.config.symbols:
             ids, frames, before = zip(*map(self._spoken, examples), strict=True)
-            phonemes = pad_sequence(list(ids), batch_first=True, padding_value=UNKNOWN).to(device)
-            durations = pad_sequence(list(frames), batch_first=True).to(device)
-            prompt = torch.tensor(before, device=device)
+            phonemes = pad_sequence(list(ids), batch_first=True, padding_value=UNKNOWN)
+            durations = pad_sequence(list(frames), batch_first=True)
+            prompt = torch.tensor(before)
         if self.config.speaker_dim:
             names = [e.speaker if e.speaker in self.speakers else None for e in examples]
-            speaker = speaker_vectors(self.config, names).to(device)
+            speaker = speaker_vectors(self.config, names)
         return Batch(
-            pad_sequence(codes, batch_first=True).transpose(1, 2).to(device),
+            pad_sequence(codes, batch_first=True).transpose(1, 2),
             [len(item) for item in codes],
-            torch.tensor([example.ended for example in examples], device=device),
+            torch.tensor([example.ended for example in examples]),
             Condition(phonemes, durations, speaker, prompt),
-            torch.tensor(heard, device=device),
-            torch.tensor([example.foreign for example in examples], device=device),
+            torch.tensor(heard),
+            torch.tensor([example.foreign for example in examples]),
         )
 
     def _spoken(self, example: Example) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -68,6 +68,45 @@ class Collator:
             return ids, frames, 0
         first, first_frames, _ = self._spoken(example.prompt)
         return torch.cat([first, ids]), torch.cat([first_frames, frames]), len(first)
+
+
+class Steps:
+    """A map-style dataset: item `step` is this process's share of that step's batch.
+
+    Args:
+        corpus: where the crops lie.
+        batches: draws them.
+        collate: makes a batch of them.
+        rank, processes: every `processes`-th crop from the `rank`-th one on is this process's.
+    """
+
+    def __init__(
+        self, corpus: TokenCorpus, batches: TokenBatches, collate: Collator, rank: int, processes: int
+    ):
+        self.corpus, self.batches, self.collate = corpus, batches, collate
+        self.rank, self.processes = rank, processes
+
+    def __getitem__(self, step: int) -> "Share":
+        crops = self.batches.at(step)
+        frames, ends = sum(c.stop - c.start for c in crops), sum(c.ended for c in crops)
+        own = crops[self.rank :: self.processes]
+        batch = self.collate([example(self.corpus, crop) for crop in own])
+        return Share(batch, [crop.seed for crop in own], frames, ends)
+
+
+class Share(NamedTuple):
+    """A process's part of a step: its `batch` and a seed for each item; of all processes, the `frames` that
+    are learned and how many `ends` of speech."""
+
+    batch: Batch
+    seeds: list[int]
+    frames: int
+    ends: int
+
+
+def as_it_is(item: Any) -> Any:
+    """What a loader makes of an item that is a batch already."""
+    return item
 
 
 def _whole(example: Example) -> NDArray[np.int64]:

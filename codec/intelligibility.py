@@ -44,21 +44,19 @@ class Unintelligibility(nn.Module):
         with torch.no_grad():
             targets, power = self.envelopes(target)
             speech = power > SILENT * power.amax(1, keepdim=True)
+            order = (~speech).int().argsort(dim=1, stable=True).unsqueeze(2)  # silent frames last
+            count = speech.sum(1, keepdim=True) - SEGMENT + 1  # segments without one
         estimates, _ = self.envelopes(estimate)
-        return torch.stack(
-            [self.distance(e[kept], t[kept]) for e, t, kept in zip(estimates, targets, speech, strict=True)]
-        )
-
-    @staticmethod
-    def distance(estimate: Tensor, target: Tensor) -> Tensor:
-        """Envelopes [frames, BANDS] -> one less the mean correlation of all their segments."""
-        if len(target) < SEGMENT:
-            return estimate.sum() * 0
+        if estimates.shape[1] < SEGMENT:
+            return estimates.sum((1, 2)) * 0
         normal = []
-        for envelopes in (estimate, target):
-            segments = envelopes.unfold(0, SEGMENT, 1)  # [segments, BANDS, SEGMENT]
-            for dim in (2, 1):
+        for envelopes in (estimates, targets):
+            ordered = envelopes.gather(1, order.expand_as(envelopes))
+            segments = ordered.unfold(1, SEGMENT, 1)  # [B, segments, BANDS, SEGMENT]
+            for dim in (3, 2):
                 segments = segments - segments.mean(dim, keepdim=True)
                 segments = segments / (segments.square().sum(dim, keepdim=True) + 1e-12).sqrt()
             normal.append(segments)
-        return 1 - (normal[0] * normal[1]).sum(1).mean()
+        distance = 1 - (normal[0] * normal[1]).sum(2).mean(2)
+        kept = torch.arange(distance.shape[1], device=count.device) < count
+        return (distance * kept).sum(1) / count.squeeze(1).clamp_min(1)

@@ -3,7 +3,10 @@ random crops without decoding and several processes share the pages."""
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +14,8 @@ import numpy as np
 
 from .errors import AudioError, MynahError
 from .replacing import replace_text
+
+AHEAD = 2 * (os.cpu_count() or 1)  # recordings that are read before they are written
 
 
 class Entry(NamedTuple):
@@ -41,7 +46,7 @@ def pack(
     unreadable: Callable[[str, AudioError], None] | None = None,
 ) -> PackedCorpus:
     """Write `out` (raw int16) and `out`.json from tuples (id, group, speaker, read); `read()` gives a float
-    [T].
+    [T], and is called in threads, for some recordings ahead.
 
     Both files are written to temporary names and renamed, the index last: a killed packing leaves no corpus.
 
@@ -58,10 +63,14 @@ def pack(
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     entries, start = [], 0
-    with open(part, "wb") as f:
-        for id_, group, speaker, read in progress(recordings):
+    with open(part, "wb") as f, ThreadPoolExecutor(os.cpu_count()) as pool:
+        rest = iter(recordings)
+        reading = deque(pool.submit(r[3]) for r in islice(rest, AHEAD))
+        for id_, group, speaker, _ in progress(recordings):
+            found = reading.popleft()
+            reading.extend(pool.submit(r[3]) for r in islice(rest, 1))
             try:
-                wav = np.asarray(read())
+                wav = np.asarray(found.result())
             except AudioError as error:
                 if unreadable is None:
                     raise

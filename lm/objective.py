@@ -36,6 +36,16 @@ class Batch(NamedTuple):
     prompt_frames: Tensor | None = None
     foreign: Tensor | None = None
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+
+        def moved(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x.to(device)
+
+        condition = Condition(*map(moved, self.condition))
+        codes, ended = self.codes.to(device), self.ended.to(device)
+        return Batch(codes, self.n_frames, ended, condition, moved(self.prompt_frames), moved(self.foreign))
+
 
 class Loss(NamedTuple):
     """`total`: call backward on it; `nats` [K]: mean cross-entropy of each stream, unweighted, detached;
@@ -135,12 +145,13 @@ def with_noise(
     generators: Sequence[torch.Generator],
 ) -> Tensor:
     """Codes [B, K, N], each of an item's frames replaced by a random one with the given probability."""
-    codes = codes.clone()
-    for item, n, generator in zip(codes, n_frames, generators, strict=True):
+    other = torch.full(codes.shape, -1)  # drawn on the CPU, moved as one
+    for item, n, generator in zip(other, n_frames, generators, strict=True):
         noisy = torch.rand(len(item), n, generator=generator) < probability
-        other = torch.randint(codebook_size, noisy.shape, generator=generator)
-        item[:, :n] = torch.where(noisy.to(codes.device), other.to(codes.device), item[:, :n])
-    return codes
+        drawn = torch.randint(codebook_size, noisy.shape, generator=generator)
+        item[:, :n] = drawn.where(noisy, -1)
+    other = other.to(codes.device)
+    return other.where(other >= 0, codes)
 
 
 def with_dropout(

@@ -119,7 +119,7 @@ def test_bits_are_those_of_the_real_codes(run, data, speaking, tiny, tmp_path):
     for recording in recordings:
         wav = torch.from_numpy(soundfile.read(recording.path, dtype="float32")[0][: 16000 * 14 // 10])
         codes = tiny.encode(wav[None, None], 16000, 1.5).codes[0, :, :70]
-        batch = Collator(network.config, torch.device("cpu"))([continuation.whole(codes, 1000)])
+        batch = Collator(network.config)([continuation.whole(codes, 1000)])
         with torch.inference_mode():
             loss = Objective((1.0, 1.0, 1.0))(network, network.config, batch)
         assert loss.learned.tolist() == [70.0] * 3

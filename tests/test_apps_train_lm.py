@@ -98,8 +98,15 @@ def test_overfits_one_recording(tmp_path, corpus):
     assert torch.equal(said, truth[:, 3:])
 
 
+def test_batches_from_another_process_are_the_same(tmp_path, corpus):
+    here = run(corpus, tmp_path / "here")
+    beside = run(corpus, tmp_path / "beside", dataclasses.replace(OPTIONS, workers=2))
+    for name, tensor in here["network"].items():
+        assert torch.equal(tensor, beside["network"][name]), name
+
+
 def test_batches_know_what_is_known(corpus):
-    collate = Collator(CONFIG, torch.device("cpu"))
+    collate = Collator(CONFIG)
     label = corpus.labels[1]
     known = Example(corpus.codes(label, 0, 8), True, "s1", corpus.alignments["r1"])
     strange = Example(corpus.codes(label, 0, 5), False, "s9", None)
@@ -113,11 +120,11 @@ def test_batches_know_what_is_known(corpus):
     assert batch.condition.speaker.tolist() == [[1, 0], [0, 0]]
     assert batch.prompt_frames.tolist() == [0, 0]
     mute = dataclasses.replace(CONFIG, symbols=(), speaker_dim=0, speakers=())
-    assert Collator(mute, torch.device("cpu"))([known]).condition == Condition()
+    assert Collator(mute)([known]).condition == Condition()
 
 
 def test_prompts_come_before_what_is_learned(corpus):
-    collate = Collator(CONFIG, torch.device("cpu"))
+    collate = Collator(CONFIG)
     label = corpus.labels[1]
     known = Example(corpus.codes(label, 0, 8), True, "s1", corpus.alignments["r1"])
     strange = Example(corpus.codes(label, 0, 5), False, "s9", None)

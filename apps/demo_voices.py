@@ -112,7 +112,9 @@ def add_tab(models: Models, own_voices: bool) -> None:
         api_visibility="private",
         show_progress="hidden",
     )
-    add.click(
+    # What was told of the last one is not to stand beside an error.
+    hiding = {"outputs": told, "queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    add.click(_hidden, **hiding).then(
         add_voice,
         [name, clip, text, consent],
         [told, rows, chosen],
@@ -121,7 +123,7 @@ def add_tab(models: Models, own_voices: bool) -> None:
         api_description="Make a voice of a clip of 3 to 10 s, with the consent of the person whose it is.",
         **MODEL_QUEUE,
     )
-    remove.click(
+    remove.click(_hidden, **hiding).then(
         remove_voice,
         chosen,
         [told, rows, chosen],
@@ -129,6 +131,10 @@ def add_tab(models: Models, own_voices: bool) -> None:
         api_name="remove_voice",
         api_description="Delete a voice of your own.",
     )
+
+
+def _hidden() -> gr.Textbox:
+    return gr.Textbox(visible=False)
 
 
 def _choices(current: str | None) -> gr.Dropdown:

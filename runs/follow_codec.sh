@@ -15,11 +15,12 @@ tokenize() {
 [ -e "$codec/tables.safetensors" ] ||
     mynah train tables "$codec" --data "$data" --exclude noise --exclude meetings
 mynah train ctc runs/ctc-16k.json --data "$data" --codec "$codec" --out "$out/phones-16k" --init phones-16k \
-    --set train.steps=360 --set train.lr=0.001
-mynah train speakers runs/speakers-16k.json --data "$data" --codec "$codec" --out "$out/speakers-16k"
-tokenize
-tokenize --views 4 --exclude coffee_intents --exclude commonvoice --exclude fsdd --exclude kerstin \
+    --set train.steps=450 --set train.lr=0.001
+mynah train speakers runs/speakers-16k.json --data "$data" --codec "$codec" --out "$out/speakers-16k" \
+    --set train.steps=900
+tokenize --views 2
+tokenize --views 8 --exclude coffee_intents --exclude commonvoice --exclude fsdd --exclude kerstin \
     --exclude speechocean762 --exclude wake_words
 mynah train lm runs/lm-voices-16k.json --data "$out/tokens" --codec "$codec" --out "$out/mynah-lm" --init lm/weights/mynah-lm \
-    --set train.steps=1100 --set train.batch_frames=1500 --set train.lr=0.0008 --set train.warmup=50 --set train.decay=0.6 \
-    --set train.seed=7
+    --set lm.dropout=0.2 --set train.steps=791 --set train.batch_frames=30000 --set train.lr=0.001 --set train.warmup=100 \
+    --set train.decay=0.6 --set train.seed=52 --set train.workers=10

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Train the codec: runs/train_codec.sh DATA OUT
 # OUT/reconstruction learns everything; from it OUT/adversarial learns the decoder against a discriminator; from the mean of
-# both, OUT/mean, OUT/decoder learns the decoder once more; from the mean of these two, OUT/nearly, OUT/mynah-16k learns
-# everything again, and gets entropy tables. Run again with the same arguments, it goes on where it was stopped.
+# both, OUT/mean, OUT/decoder learns the decoder once more; from the mean of these two, OUT/nearly, OUT/again learns everything
+# again, and OUT/mynah-16k once more in batches of 128, which want a GPU (six minutes on a large one); it gets entropy tables.
+# Run again with the same arguments, it goes on where it was stopped.
 set -eu
 data=$1 out=$2
 recipe="$(dirname "$0")/codec-16k.json"
@@ -27,8 +28,14 @@ decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set 
     --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
 [ -e "$out/nearly/config.json" ] ||
     mynah train average "$out/mean" "$out/decoder" --out "$out/nearly"
-train --init "$out/nearly" --out "$out/mynah-16k" --set train.latent_steps=0 --set train.lr=0.0008 --set train.seed=41 \
-    --set train.steps=4500 --set train.decay=0.5 --set 'train.rate_weights=[0.40,0.34,0.22,0.04]' \
-    --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
+everything() {
+    train --set train.latent_steps=0 --set 'train.rate_weights=[0.40,0.34,0.22,0.04]' \
+        --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}' "$@"
+}
+
+everything --init "$out/nearly" --out "$out/again" --set train.lr=0.0008 --set train.seed=41 \
+    --set train.steps=4500 --set train.decay=0.5
+everything --init "$out/again" --out "$out/mynah-16k" --set train.lr=0.0012 --set train.seed=51 \
+    --set train.steps=4304 --set train.decay=0.6 --set train.warmup=200 --set train.batch=128 --set train.workers=14
 [ -e "$out/mynah-16k/tables.safetensors" ] ||
     mynah train tables "$out/mynah-16k" --data "$data" --exclude noise --exclude meetings

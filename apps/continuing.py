@@ -24,6 +24,7 @@ from .progress import Advance
 
 LEAST_PROMPT = 1.0  # seconds
 FINE = 0.6  # `Sampling.fine_temperature`
+TOP_P = 0.95  # `Sampling.top_p`
 LEAST = 2.0  # seconds before the model may end the speech
 REPETITION_WINDOW = 10  # frames: a code of the first stream that comes twice in them is drawn anew
 CHUNK = 10  # frames that are decoded at a time, and leave
@@ -67,7 +68,7 @@ def read_prompt(source: str, codec: Codec, n_codebooks: int, most_frames: int) -
 
 def sampling_at(temperature: float = 1.0) -> Sampling:
     """How continuation draws: without text, a model that repeats itself falls silent."""
-    return Sampling(temperature, repetition_window=REPETITION_WINDOW, fine_temperature=FINE)
+    return Sampling(temperature, top_p=TOP_P, repetition_window=REPETITION_WINDOW, fine_temperature=FINE)
 
 
 def continued(

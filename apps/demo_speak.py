@@ -50,13 +50,6 @@ def add_tab(models: Models) -> None:
                     guidance = gr.Slider(
                         *demo_speaking.GUIDANCE, GUIDANCE, step=0.1, label="Guidance, 1 for none"
                     )
-                voice.change(
-                    demo_speaking.usual_guidance,
-                    [voice, guidance],
-                    guidance,
-                    api_visibility="private",
-                    show_progress="hidden",
-                )
                 seed = gr.Number(0, label="Seed: another one, another take", precision=0)
                 with gr.Row():
                     start = gr.Button("Speak", variant="primary")

@@ -12,7 +12,7 @@ from ..data.audio_types import Samples
 from ..data.errors import MynahError
 from ..data.spectrogram import plot_segments
 from ..data.text import BOUNDARY, SILENCE, normalise
-from ..tts import Piece, Synthesizer, voice_store
+from ..tts import Piece, Synthesizer
 from ..tts.durations import PAUSES
 from ..tts.synthesizer import LEAD, RATES
 from .demo_coding import Table, Tell
@@ -102,14 +102,6 @@ def speak(
     picture = folder / "phonemes.png"
     plot_segments(np.concatenate(whole, axis=1), sample_rate, _labelled(timed), picture)
     yield Speech(file=str(path), picture=str(picture))
-
-
-def usual_guidance(voice: str | None, now: float) -> float:
-    """What suits a voice of the list; `now` for what is not one."""
-    try:
-        return voice_store.named(voice or voice_store.default_name()).guidance
-    except MynahError:
-        return now
 
 
 def _blocks(

@@ -85,7 +85,7 @@ def tts(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other takes.")] = 0,
     guidance: Annotated[float | None, typer.Option(help="As for mynah say.", show_default=False)] = None,
     temperature: Annotated[float, typer.Option(help="As for mynah say.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.95,
+    top_p: Annotated[float, typer.Option(help="As for mynah say.")] = 0.85,
     retakes: Annotated[int, typer.Option(min=0, max=20, help="As for mynah say.")] = 0,
     model: arguments.LanguageModel = "mynah-lm",
     durations: arguments.Durations = "mynah-durations",

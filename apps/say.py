@@ -33,7 +33,7 @@ class Say:
         voice: name or file; None for the first that there is.
         rate: how many times as fast as the voice usually speaks.
         seed: the same seed gives the same sound, with the same retakes.
-        guidance: towards phonemes and voice; 1 for none, None for what suits the voice.
+        guidance: towards phonemes and voice; 1 for none, None for the usual.
         sampling: how codes are drawn.
         model, durations: names or folders of the language model and the duration model.
         codec: name or folder; None for the one that the language model names.

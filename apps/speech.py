@@ -27,13 +27,11 @@ def say(
     guidance: Annotated[
         float | None,
         typer.Option(
-            help="Above 1, sounds are more distinct; 1 is faster. Left out, it is 2.5, and 1.5 for a voice "
-            "made from a clip, which that keeps nearer to the speaker.",
-            show_default=False,
+            help="Above 1, words are clearer and the sound is harsher; 1 is faster.", show_default="1.5"
         ),
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 for the likeliest codes; below 1, tamer.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.95,
+    top_p: Annotated[float, typer.Option(help="Share of the likeliest codes that may be drawn.")] = 0.85,
     model: arguments.LanguageModel = "mynah-lm",
     durations: arguments.Durations = "mynah-durations",
     codec: arguments.CodecOfModel = None,

@@ -16,8 +16,8 @@ from torch import Tensor
 class Sampling:
     """How a code is drawn from its distribution.
 
-    Little is cut off by default: voiced sounds are hundreds of codes, each of them unlikely, silence a few
-    likely ones, so a model that truncates much falls silent.
+    The defaults are for speech whose phonemes are told. Without them a model that truncates much falls
+    silent: voiced sounds are hundreds of codes, each of them unlikely, silence a few likely ones.
 
     Attributes:
         temperature: divides the logits; 0 takes the likeliest code.
@@ -34,7 +34,7 @@ class Sampling:
 
     temperature: float = 0.7
     top_k: int = 0
-    top_p: float = 0.95
+    top_p: float = 0.85
     repetition_window: int = 0
     repetition_threshold: float = 0.1
     fine_temperature: float = 0.4

@@ -55,15 +55,6 @@ def synthesizer(speaking, tiny) -> Synthesizer:
 # What is made
 
 
-def test_the_voice_decides_on_guidance(models, monkeypatch):
-    """A voice that was made from a clip has less than one of the package; who is no voice changes nothing."""
-    assert demo_speaking.usual_guidance("ann", 3.0) == 1.5
-    assert demo_speaking.usual_guidance(None, 3.0) == 1.5  # the first of the list
-    assert demo_speaking.usual_guidance("nobody", 3.0) == 3.0
-    monkeypatch.undo()
-    assert demo_speaking.usual_guidance("kathleen", 3.0) == 2.5
-
-
 def test_first_the_words_then_seconds_then_the_whole(speak, synthesizer):
     first, *between, last = speak(TEXT + " 🙂", "ann", 1.5, 2.0, 4)
     assert len(first.skipped.splitlines()) == 1 and first.sound is None

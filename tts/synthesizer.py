@@ -24,7 +24,7 @@ from ..lm import Generation, LanguageModel, Sampling
 from .durations import Durations
 from .pieces import Part, parts
 from .retakes import Retakes
-from .voice import Voice, VoiceError
+from .voice import GUIDANCE, Voice, VoiceError
 
 RATES = (0.5, 2.0)
 LEAD = 4  # frames of silence before a piece, so that what the prompt ends with does not run into it
@@ -143,7 +143,7 @@ class Synthesizer:
         Args:
             piece: from `pieces`.
             generator: the same state gives the same sound.
-            guidance, sampling: as for `LanguageModel.speak`; None for what suits the voice.
+            guidance, sampling: as for `LanguageModel.speak`; None for `GUIDANCE` and `Sampling()`.
 
         Raises:
             ValueError: guidance out of range.
@@ -182,7 +182,7 @@ class Synthesizer:
             [[LEAD, *piece.durations[:-1], piece.durations[-1] + self._late] for piece in pieces],
             generators=generators,
             heard=self.heard,
-            guidance=self.voice.guidance if guidance is None else guidance,
+            guidance=GUIDANCE if guidance is None else guidance,
             sampling=sampling,
         )
 
@@ -215,7 +215,7 @@ class Synthesizer:
         Args:
             text, rate, user_lexicon: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
-            guidance, sampling: as for `LanguageModel.speak`; None for what suits the voice.
+            guidance, sampling: as for `LanguageModel.speak`; None for `GUIDANCE` and `Sampling()`.
             retakes: say a piece again where a word is missing or said twice; a block is then a whole piece,
                 and `AT_ONCE` of them are made together.
             begun: told of each piece before its sound is made.

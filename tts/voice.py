@@ -27,7 +27,7 @@ SUFFIX = ".safetensors"
 FORMAT, VERSION = "mynah-voice", "1"
 MAX_BYTES = 1 << 20
 MAX_CODEBOOKS, MAX_FRAMES, MAX_VECTOR = 64, 3000, 4096
-GUIDANCE, CLONED_GUIDANCE = 2.5, 1.5  # more makes words clearer, and leads away from a prompt's voice
+GUIDANCE = 1.5  # more makes words clearer, sounds harsher, and leads away from a prompt's voice
 MAX_TEXT = 10_000  # characters of `rights`
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -101,11 +101,6 @@ class Voice:
         if sum(self.durations) != self.codes.shape[1]:
             total = sum(self.durations)
             raise VoiceError(f"durations add up to {total} frames, the codes have {self.codes.shape[1]}")
-
-    @property
-    def guidance(self) -> float:
-        """The scale of guidance that suits it: less for a voice that is known by its prompt alone."""
-        return GUIDANCE if self.speaker_vector is not None else CLONED_GUIDANCE
 
     def check(self, codec: Codec, lm: LanguageModel) -> None:
         """VoiceError unless these models can speak in this voice."""

@@ -21,7 +21,7 @@ from .progress import seconds_bar
 from .verbs import tell
 
 MODEL, DURATIONS = "mynah-lm", "mynah-durations"
-RETAKES = 2  # into a file; into a pipe none, so that the first sound is not kept waiting
+RETAKES = 4  # into a file; into a pipe none, so that the first sound is not kept waiting
 LINE = 1 << 16  # bytes of standard input at a time
 
 

@@ -9,6 +9,6 @@ data=${1:-../shared/data}
 shift $(($# ? 1 : 0))
 [ $# -gt 0 ] || set -- kathleen lj p239  # of philipp there are no recordings to compare with
 for voice; do
-    mynah evaluate tts --data "$data" --voice "$voice" --retakes 2 --json "docs/evaluation-tts-$voice.json" --force
+    mynah evaluate tts --data "$data" --voice "$voice" --retakes 4 --json "docs/evaluation-tts-$voice.json" --force
 done
 mynah evaluate continuation --data "$data" --takes 8 --json docs/evaluation-continuation.json --force

@@ -17,6 +17,11 @@ decoder() {
         --set 'train.complex_weights=[0,0.5,1]' "$@"
 }
 
+everything() {
+    train --set train.latent_steps=0 --set 'train.rate_weights=[0.40,0.34,0.22,0.04]' \
+        --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}' "$@"
+}
+
 train --out "$out/reconstruction"
 decoder --init "$out/reconstruction" --out "$out/adversarial" --set train.stage=adversarial --set train.lr=0.0005 \
     --set train.steps=2900 --set train.decay=0.4 \
@@ -28,11 +33,6 @@ decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set 
     --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}'
 [ -e "$out/nearly/config.json" ] ||
     mynah train average "$out/mean" "$out/decoder" --out "$out/nearly"
-everything() {
-    train --set train.latent_steps=0 --set 'train.rate_weights=[0.40,0.34,0.22,0.04]' \
-        --set 'train.weights={"mel":0.35,"perceptual":0.3,"complex":0.15,"intelligibility":0.2}' "$@"
-}
-
 everything --init "$out/nearly" --out "$out/again" --set train.lr=0.0008 --set train.seed=41 \
     --set train.steps=4500 --set train.decay=0.5
 everything --init "$out/again" --out "$out/mynah-16k" --set train.lr=0.0012 --set train.seed=51 \

@@ -6,10 +6,10 @@ import torch
 
 from mynah.codec.heads.ctc import Scores
 from mynah.data.text import phonemize
-from mynah.lm import LanguageModel
+from mynah.lm import LanguageModel, Sampling
 from mynah.tts import Durations, Retakes, Synthesizer, Voice
 from mynah.tts.retakes import words_of
-from mynah.tts.synthesizer import RETAKE
+from mynah.tts.synthesizer import CLEARER, FREER, RETAKE
 
 SYMBOLS = ["", "b", "i", "k", "æ", "t"]
 
@@ -95,20 +95,23 @@ def synthesizer(speaking, tiny) -> Synthesizer:
     )
 
 
-def test_pieces_are_said_again_with_other_seeds(synthesizer, monkeypatch, retakes):
-    """The second piece is said three times; the last take is the best one."""
+@pytest.mark.parametrize("asked", [{}, {"guidance": 2.0, "sampling": Sampling(temperature=0.5)}])
+def test_pieces_are_said_again_with_other_seeds(synthesizer, monkeypatch, retakes, asked):
+    """The second piece is said three times; the last take is the best one. What is said again is clearer and
+    drawn more freely, unless something else is asked for."""
     faults = iter([0, 2, 1, 0])
     monkeypatch.setattr(retakes, "faults", lambda phonemes, wav: next(faults))
-    first, second = list(synthesizer.speak("Hi. Go on, Ann!", seed=3, retakes=retakes))
+    first, second = list(synthesizer.speak("Hi. Go on, Ann!", seed=3, retakes=retakes, **asked))
     plain = list(synthesizer.pieces("Hi. Go on, Ann!"))
 
-    def made(number: int, seed: int) -> np.ndarray:
-        blocks = synthesizer.speak_piece(plain[number], torch.Generator().manual_seed(seed))
+    def made(number: int, seed: int, **how) -> np.ndarray:
+        blocks = synthesizer.speak_piece(plain[number], torch.Generator().manual_seed(seed), **how)
         return np.concatenate(list(blocks), axis=1)
 
-    assert np.array_equal(first, made(0, 3))
-    assert np.array_equal(second, made(1, 4 + 2 * RETAKE))
-    assert not np.array_equal(second, made(1, 4))
+    assert np.array_equal(first, made(0, 3, **asked))
+    again = asked or {"guidance": CLEARER, "sampling": FREER}
+    assert np.array_equal(second, made(1, 4 + 2 * RETAKE, **again))
+    assert not np.array_equal(second, made(1, 4 + 2 * RETAKE, guidance=1.0))
 
 
 def test_pieces_made_together_are_those_made_one_by_one(synthesizer, monkeypatch, retakes):

@@ -31,6 +31,7 @@ LEAD = 4  # frames of silence before a piece, so that what the prompt ends with 
 LEAST_ROOM = 1.0  # seconds that a piece may at least have beside the prompt
 CHARACTERS = 13  # a second, spoken slowly
 AT_ONCE = 8  # pieces that are made together where nobody waits for the first sound
+CLEARER, FREER = 3.5, Sampling(temperature=1.0, top_p=0.95)  # guidance and sampling of what is said again
 RETAKE = 1_000_000  # seeds between two takes of a piece: more than a text has pieces
 FADE = 0.005  # seconds at both ends of a piece: what is cut within a phrase does not click
 BLOCKS = (4, 8, 16, 25)  # frames of the first blocks of sound, and of all others: the first one comes soon
@@ -216,8 +217,9 @@ class Synthesizer:
             text, rate, user_lexicon: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
             guidance, sampling: as for `LanguageModel.speak`; None for `GUIDANCE` and `Sampling()`.
-            retakes: say a piece again where a word is missing or said twice; a block is then a whole piece,
-                and `AT_ONCE` of them are made together.
+            retakes: say a piece again where a word is missing or said twice, with guidance `CLEARER` and
+                `FREER` sampling unless others than the usual are asked for: takes drawn alike have the same
+                faults. A block is then a whole piece, and `AT_ONCE` of them are made together.
             begun: told of each piece before its sound is made.
 
         Raises:
@@ -245,7 +247,9 @@ class Synthesizer:
                 ) -> Iterable[Samples]:
                     if not again:
                         return [first]
-                    return self.speak_piece(piece, generator(number, again), guidance, sampling)
+                    clearer = CLEARER if guidance is None else guidance
+                    freer = FREER if sampling in (None, Sampling()) else sampling
+                    return self.speak_piece(piece, generator(number, again), clearer, freer)
 
                 yield retakes.best(piece.phonemes, take)
 

@@ -42,9 +42,13 @@ class Batch(NamedTuple):
         def moved(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device)
 
-        condition = Condition(*map(moved, self.condition))
-        codes, ended = self.codes.to(device), self.ended.to(device)
-        return Batch(codes, self.n_frames, ended, condition, moved(self.prompt_frames), moved(self.foreign))
+        return self._replace(
+            codes=self.codes.to(device),
+            ended=self.ended.to(device),
+            condition=Condition(*map(moved, self.condition)),
+            prompt_frames=moved(self.prompt_frames),
+            foreign=moved(self.foreign),
+        )
 
 
 class Loss(NamedTuple):

@@ -31,7 +31,7 @@ from .train_lm_evaluate import LMValidation, by_stream
 from .train_lm_options import LMTrainOptions, frames_of
 from .train_lm_parts import (
     Collator,
-    Steps,
+    StepBatches,
     as_it_is,
     check_told,
     parameter_groups,
@@ -103,7 +103,7 @@ def train(
     optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.95), fused=True)
     average = Average(network.to(device), options.ema)
     model, optimizer = accelerator.prepare(network, optimizer)
-    data = Steps(corpus, batches, Collator(config), accelerator.process_index, processes)
+    data = StepBatches(corpus, batches, Collator(config), accelerator.process_index, processes)
 
     # The whole of a run's state: what is not listed here is a function of (recipe, step).
     step, seconds = 0, 0.0

@@ -70,7 +70,7 @@ class Collator:
         return torch.cat([first, ids]), torch.cat([first_frames, frames]), len(first)
 
 
-class Steps:
+class StepBatches:
     """A map-style dataset: item `step` is this process's share of that step's batch.
 
     Args:

@@ -14,6 +14,7 @@ from mynah.data.text import (
     PhonemeError,
     parse_phonemes,
     phonemize,
+    phonemize_long,
     read_lexicon,
     to_ids,
     to_symbols,
@@ -142,6 +143,21 @@ def test_users_lexicon(tmp_path):
     lexicon = read_lexicon(path)
     assert said("A mynah, a tomato, O'Neil", user_lexicon=lexicon) == "ə|maɪnə|ə|təmɑtoʊ|oʊnil"
     assert phonemize("mynah", lexicon).words[0].source == "lexicon"
+
+
+def test_users_lexicon_has_words_in_capitals_and_mixed_case():
+    lexicon = {
+        "sql": parse_phonemes("s ˈi k w ə l"),
+        "nasa": parse_phonemes("n ˈɑ s ə"),
+        "openssl": parse_phonemes("ˈoʊ p ə n z"),
+    }
+    text = "The SQL server, NASA's OpenSSL and IBM."
+    result = phonemize(text, lexicon)
+    assert result.text == "The SQL server, NASA's OpenSSL and I B M."
+    assert [word.source for word in result.words[1:5:2]] == ["lexicon", "lexicon"]
+    assert said(text, user_lexicon=lexicon) == "ðə|sikwəl|sɝvɚ|nɑsəz|oʊpənz|ənd|aɪ|bi|ɛm"
+    assert [piece.text for piece in phonemize_long(text, lexicon)] == [result.text]
+    assert phonemize(text).text == "The S Q L server, NASA's Open S S L and I B M."
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ _PLACES = one_of(
     [*_STREETS, *_STREETS.values(), "St", "Dr", "Street", "Drive", "Way", "Capitol", "Main", "Broadway"]
 )
 _WORD_BEFORE = re.compile(r"(?:^|[^\w'])([\w']{1,40})\s+$", re.ASCII)
+_FIGURE_BEFORE = re.compile(r"\d ?$", re.ASCII)
+# the letters of "I B M", "S and P": the next one is no initial
+_SPELLED_BEFORE = re.compile(r"(?<![\w'.])[A-Z](?: and)? $", re.ASCII)
 _SENTENCE_BEFORE = re.compile(r"(?:^|[.!?…:]|\n|[\"(])\s*[\w']{1,40}\s+$", re.ASCII)
 _NEXT = re.compile(rf"\s+[\"'(]?([A-Za-z{OVERRIDE}][A-Za-z]*)", re.ASCII)
 
@@ -133,8 +136,12 @@ def _always(match: Match) -> str:
     return _cased(match, _ALWAYS[match[1].lower()]) + end
 
 
-def _dotted(match: Match) -> str:
+def _dotted(match: Match) -> str | None:
     """U.S., Ph.D., J.R.R.: letters; a period only at the end of a sentence."""
+    if re.fullmatch(r"[ap]\.m\.?", match[0], re.IGNORECASE) and _FIGURE_BEFORE.search(
+        match.string[max(0, match.start() - 2) : match.start()]
+    ):
+        return None  # the rules of times read it
     letters = " ".join(match[0].replace(".", "").replace(" ", "").upper())
     return letters + (ends_sentence(match) if match[0].endswith(".") else "")
 
@@ -150,6 +157,8 @@ def _initial(match: Match) -> str | None:
         or (before[1][0].isupper() and before[1] not in STARTERS)
         or before[1] in ("by", "and", "of", "with")
     )
+    if _SPELLED_BEFORE.search(match.string[max(0, match.start() - 8) : match.start()]):
+        return None
     if (match[1] == "I" and before is not None) or (following[1] in STARTERS and len(following[1]) > 1):
         return None
     return match[1] if named else None
@@ -185,7 +194,8 @@ RULES: list[Rule] = [
     ),
     rule(rf"\b({one_of(_STREETS)})\.(?!\w)", _behind(_STREETS)),
     rule(
-        rf"(?<=[a-z] )({one_of(k for k in _STREETS if k not in ('Ct', 'Pl', 'Ter', 'Cir'))})(?![\w.'])",
+        rf"(?<=[a-z] )({one_of(k for k in _STREETS if k not in ('Ct', 'Pl', 'Ter', 'Cir'))})"
+        r"(?![\w.']| Maria\b)",
         _behind(_STREETS),
     ),
     rule(rf"\b({one_of(_TITLES)})\.(?=\s+[\"']?[A-Z{OVERRIDE}])", lambda m: _TITLES[m[1]]),
@@ -220,5 +230,5 @@ RULES: list[Rule] = [
     rule(r"(?<![\w.])((?:[A-Z]\.){2,6})'?s\b", lambda m: " ".join(m[1].replace(".", "")) + "'s"),
     rule(r"(?<![\w.])(?:[A-Za-z]\.){2,12}(?!\w)", _dotted),
     rule(r"(?<![\w.])(?:[A-Za-z]\.){1,12}[A-Za-z](?![\w.])", _dotted),
-    rule(r"(?<![\w.'])([A-Z])\.(?=\s)", _initial),
+    rule(r"(?<![\w.'&])([A-Z])\.(?=\s)", _initial),
 ]

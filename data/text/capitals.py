@@ -2,10 +2,11 @@
 acronyms and shouted words that are spoken."""
 
 import re
+from collections.abc import Container
 
 from . import lexicon
 from .numerals import cardinal, roman, to_ordinal
-from .rules import Match, Rule, rule, spelled
+from .rules import STARTERS, Match, Rule, Say, rule, spelled
 
 # Said as words although they are initials, or no dictionary word at all.
 _SPOKEN = frozenset(
@@ -60,6 +61,15 @@ _FIRST_PERSON = frozenset(
 _BEFORE = re.compile(r"(?:(\b[\w']{1,40}) +)?(\b[\w']{1,40}) +$", re.ASCII)
 _ROMAN = r"[IVXLC]{1,9}"
 
+_STARTS = re.compile(r"(?:^|[.!?…:\n\"(])\s*[\w']{1,40} +$", re.ASCII)
+
+
+def _is_name(word: str, match: Match) -> bool:
+    """Whether the capitalised word before a numeral is a name, not the first of a sentence or an owner."""
+    if word in STARTERS or word.endswith(("'s", "s'")):
+        return False
+    return word.isupper() or not _STARTS.search(match.string[max(0, match.start() - 60) : match.start()])
+
 
 def _numeral(match: Match) -> str | None:
     value = roman(match[1])
@@ -87,8 +97,12 @@ def _numeral(match: Match) -> str | None:
         re.match(r"\.\s?[A-Z]", tail) and len(match[1]) == 1
     ):
         return None
+    if (word == "mark" and len(match[1]) == 1) or (word == "Mark" and tail.startswith(" as ")):
+        return None  # "mark X as done", "question mark X"
     if context:
         return cardinal(str(value))
+    if match[1] in ("IV", "VI") and not (word in _KINGS or _is_name(word, match)):
+        return None
     if word in _KINGS or (earlier in _FIRST_NAMES and word[0].isupper() and value < 6):
         return f"the {to_ordinal(cardinal(str(value))).capitalize()}"
     return (
@@ -102,12 +116,17 @@ _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _TOKEN = re.compile(r"(?<![\w'])([A-Z]{1,40})('?s|'S)?(?![\w])", re.ASCII)
 
 
-def capitals(text: str) -> str:
-    """Return `text` with words in capitals read as a reader would; sentences that shout are lowered."""
-    return _SENTENCE.sub(_sentence, text)
+def capitals(text: str, kept: Container[str] = ()) -> str:
+    """Return `text` with words in capitals read as a reader would; sentences that shout are lowered.
+
+    Args:
+        text: what the other rules have left.
+        kept: words in lower case that are not spelled.
+    """
+    return _SENTENCE.sub(lambda match: _sentence(match, kept), text)
 
 
-def _sentence(match: Match) -> str:
+def _sentence(match: Match, kept: Container[str]) -> str:
     sentence = match[0]
     words = [word for word, _ in _TOKEN.findall(sentence) if len(word) > 1 and word not in _SPOKEN]
     if not words:
@@ -115,10 +134,10 @@ def _sentence(match: Match) -> str:
     small = len(re.findall(r"[a-z]{2,}", sentence))
     shouted = sum(1 for word in words if word not in _SPELLED and lexicon.is_word(word.lower()))
     shouts = shouted > 0 and (small == 0 or (shouted >= 3 and shouted > small))
-    return _TOKEN.sub(lambda token: _capitals(token, shouts), sentence)
+    return _TOKEN.sub(lambda token: _capitals(token, shouts, kept), sentence)
 
 
-def _capitals(match: Match, shouts: bool) -> str:
+def _capitals(match: Match, shouts: bool, kept: Container[str]) -> str:
     word, ending = match[1], match[2] or ""
     low = word.lower()
     if len(word) == 1:
@@ -129,6 +148,8 @@ def _capitals(match: Match, shouts: bool) -> str:
         return match[0] if ending != "s" or word in "AI" else f"{word}'s"
     if ending == "'S":
         ending = "'s"
+    if low in kept:
+        return word + ("'s" if ending else "")
     if word in _ODD and not (word == "AAA" and shouts):
         return _ODD[word] + ending
     if word in _SPOKEN:
@@ -170,6 +191,15 @@ def _camel(match: Match) -> str:
     if len(parts) == 2 and parts[1] == "s" and parts[0].isupper():  # CDs, PhDs
         return word
     return " ".join(parts)
+
+
+def rules(kept: Container[str] = ()) -> list[Rule]:
+    """Return the rules, which leave a match alone that is a word of `kept` in other case."""
+    return [(pattern, _unless(kept, say)) for pattern, say in RULES] if kept else RULES
+
+
+def _unless(kept: Container[str], say: Say) -> Say:
+    return lambda match: None if match[0].lower() in kept else say(match)
 
 
 RULES: list[Rule] = [

@@ -2,12 +2,12 @@
 
 import re
 
-from .numerals import ONES, cardinal, decimal, ordinal, pairs, plural, year
+from .numerals import ONES, cardinal, decimal, ordinal, pairs, year
 from .rules import MONEY, NOT_INSIDE, Match, Rule, ends_sentence, one_of, rule
 
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_SHORT = {
+SHORT = {
     **{month[:3]: month for month in MONTHS},
     "Sept": "September",
     **{day[:3]: day for day in DAYS},
@@ -15,14 +15,12 @@ _SHORT = {
     "Thur": "Thursday",
     "Thurs": "Thursday",
 }
-_SHORT.pop("May")
-_MONTH = rf"(?P<month>{one_of(MONTHS)}|{one_of(k for k, v in _SHORT.items() if v in MONTHS)}\b\.?)"
+SHORT.pop("May")
+_MONTH = rf"(?P<month>{one_of(MONTHS)}|{one_of(k for k, v in SHORT.items() if v in MONTHS)}\b\.?)"
 _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])"
 _DOTTED = r"(\d{1,2})\.(\d{1,2})\.(1\d{3}|20\d{2})"
-_WEEKDAY = one_of(short for short, full in _SHORT.items() if full in DAYS)
+_WEEKDAY = one_of(short for short, full in SHORT.items() if full in DAYS)
 _AFTER_WEEKDAY = "|".join(rf"(?<=\b{day}{comma} )" for day in DAYS for comma in ("", ","))
-_ZONES = r"EST|EDT|ET|CST|CDT|CT|MST|MDT|MT|PST|PDT|PT|GMT|UTC|BST|CET|CEST|IST|JST"
-_ZONE_OR_DAY = re.compile(rf"\s+(?:{_ZONES}|{one_of(DAYS)}|Eastern|Pacific|Central|Mountain)\b", re.ASCII)
 
 # A number of four digits is a year after these, whatever follows; after the second group it is a count.
 _BEFORE_YEAR = frozenset(
@@ -44,7 +42,7 @@ _NO_NOUN = frozenset(
 
 def _full(month: str) -> str:
     month = month.rstrip(".")
-    return _SHORT.get(month, month)
+    return SHORT.get(month, month)
 
 
 def _month_day(month: int, day: int, of_year: str = "") -> str | None:
@@ -100,15 +98,6 @@ def _day_first(match: Match) -> str:
     return words + (f", {year(match['year'])}" if match["year"] else "")
 
 
-def _decade(match: Match) -> str:
-    if len(match[1]) == 2:
-        return plural(cardinal(match[1]))
-    century = "thousand" if match[1][1:] == "000" else "hundred" if match[1].endswith("00") else ""
-    if century == "thousand":
-        return f"{cardinal(match[1][0])} thousands"
-    return f"{cardinal(match[1][:2])} {'hundreds' if century else plural(cardinal(match[1][2:]))}"
-
-
 def _clock(hours: str, minutes: str) -> str | None:
     if int(hours) > 24 or int(minutes) > 59:
         return None
@@ -133,9 +122,7 @@ def _time(match: Match) -> str | None:
     if match["until"]:
         hour, _, minute = match["until"].partition(":")
         words += f" to {_clock(hour, minute or '00')}"
-    if not match[0].endswith(".") or _ZONE_OR_DAY.match(match.string, match.end()):
-        return f"{words} {half}"
-    return f"{words} {half}{ends_sentence(match, capital_is_enough=True)}"
+    return f"{words} {half}" + (ends_sentence(match) if match[0].endswith(".") else "")
 
 
 def _time_of_day(match: Match) -> str | None:
@@ -248,18 +235,18 @@ RULES: list[Rule] = [
         rf"(?P<year>1\d{{3}}|20\d{{2}})(?!\d))?(?![a-z])",
         _day_first,
     ),
-    rule(rf"\b({one_of(_SHORT)})\.(?=,? \d)", lambda m: _full(m[1])),
+    rule(rf"\b({one_of(SHORT)})\.(?=,? \d)", lambda m: _full(m[1])),
     rule(
-        rf"\b({one_of(k for k, v in _SHORT.items() if k not in ('Mar', 'Sun', 'Sat', 'Jan'))})\.(?!\w)",
+        rf"\b({one_of(k for k, v in SHORT.items() if k not in ('Mar', 'Sun', 'Sat', 'Jan'))})\.(?!\w)",
         lambda m: _full(m[1]) + ends_sentence(m),
     ),
-    rule(rf"\b({one_of(k for k in _SHORT)})(?=,? (?:{one_of(MONTHS)} )?\d)", lambda m: _full(m[1])),
+    rule(rf"\b({one_of(k for k in SHORT)})(?=,? (?:{one_of(MONTHS)} )?\d)", lambda m: _full(m[1])),
     rule(
         r"\b([Oo]n|[Ii]n|[Uu]ntil|[Ss]ince|[Bb]y|last|next|this|every|from|of|late|early) "
         r"(Sat|Sun|Mar|Jan)\.",
         lambda m: f"{m[1]} {_full(m[2])}{ends_sentence(m)}",
     ),
-    rule(rf"\b({one_of(_SHORT)})\.?[-–]({one_of(_SHORT)})\b\.?", lambda m: f"{_full(m[1])} to {_full(m[2])}"),
+    rule(rf"\b({one_of(SHORT)})\.?[-–]({one_of(SHORT)})\b\.?", lambda m: f"{_full(m[1])} to {_full(m[2])}"),
     # durations, times
     rule(rf"{NOT_INSIDE}(\d{{1,2}})h ?(\d{{1,2}})m(?:in)?(?: ?(\d{{1,2}})s)?(?!\w)", _lasting),
     rule(rf"{NOT_INSIDE}()(\d{{1,3}})m ?(\d{{1,2}})s(?!\w)", _lasting),
@@ -274,29 +261,15 @@ RULES: list[Rule] = [
     ),
     rule(
         r"(?<![\w:.,])(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?"
-        r"(?:[-–](?P<until>\d{1,2}:\d{2}|\d{1,3}))?(?!(?!ish\b)[\w:]|\.\d)",
+        r"(?:(?:[-–]| - (?=\d{1,2}:))(?P<until>\d{1,2}:\d{2}|\d{1,3}))?(?!(?!ish\b)[\w:]|\.\d)",
         _time_of_day,
     ),
     rule(
         r"(?<![\w.,:-])(0\d|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y ))(?:1\d|2[0-3]))([0-5]\d) h(?:ou)?rs\b", _military
     ),
-    # decades
-    rule(r"(?<!\w)'(\d0)'?s\b", _decade),
-    rule(r"\b(1\d\d0|20\d0)'?s\b", _decade),
-    rule(
-        r"\b(the|his|her|their|my|your|our|early|late|mid)([ -])([2-9]0)'?s\b",
-        lambda m: f"{m[1]}{m[2]}{plural(cardinal(m[3]))}",
-        re.IGNORECASE,
-    ),
-    rule(r"(?<![\w.,-])([01])s\b", lambda m: plural(ONES[int(m[1])])),
-    rule(r"(?<![\w.,-])([1-9]0)s(?= of [a-z]{2,20}s\b)", lambda m: plural(cardinal(m[1]))),
-    rule(
-        r"\b(the|two|three|four|five|six|double|triple) (\d{1,2})s\b",
-        lambda m: f"{m[1]} {plural(cardinal(m[2]))}",
-    ),
+    # years
     rule(r"(?<=\d\d)[-–](?='\d\d\b)", " to "),
     rule(r"(?<!\w)'(\d\d)\b(?!')", lambda m: f"oh {ONES[int(m[1])]}" if m[1][0] == "0" else cardinal(m[1])),
-    # years
     rule(r"\bFY ?'?((?:20)?\d\d)(?:[-–/](?:20)?(\d\d))?(?![\w/-])", _fiscal),
     rule(
         rf"{NOT_INSIDE}(\d{{1,4}}) (BCE?|CE|AD|B\.C\.(?:E\.)?|A\.D\.|C\.E\.)(?![\w])",

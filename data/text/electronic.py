@@ -19,6 +19,12 @@ _FILES = (
     "ya?ml|toml|xml|sh|mynah"
 )
 _SOFTWARE = re.compile(r"\b(?:version|release|build|firmware|update|ver\.) $", re.IGNORECASE)
+# "the API V2"; but a V8 engine, the V2 rocket
+_HAS_VERSIONS = re.compile(
+    r"\b(?:API|SDK|app|application|software|firmware|driver|plugin|library|package|protocol|update)s? $",
+    re.IGNORECASE,
+)
+_TELEPHONE = re.compile(r"(?:1\.)?[2-9]\d\d\.\d{3}\.\d{4}", re.ASCII)
 _PATH = r"(?:/[^\s<>\"()\[\]{},]{0,2000})?"
 
 
@@ -75,6 +81,10 @@ def _version(match: Match) -> str | None:
     if not match[1] and dates.is_dotted(match[2]) and not _SOFTWARE.search(before):
         return None  # the rules of dates read it
     numbers = match[2].split(".")
+    if match[1][:1] == "V" and len(numbers) == 1 and not _HAS_VERSIONS.search(before):
+        return None
+    if not match[1] and _TELEPHONE.fullmatch(match[2]) and not _SOFTWARE.search(before):
+        return None
     if not match[1] and len(numbers) > 2 and all(len(n) == 3 for n in numbers[1:]) and len(numbers[0]) < 4:
         return cardinal("".join(numbers))  # 1.000.000
     return ("version " if match[1] else "") + " point ".join(map(cardinal, numbers))

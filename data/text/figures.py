@@ -5,13 +5,22 @@ import re
 
 from .numerals import LONGEST, cardinal, decimal, digits, mixed, ordinal, pairs, plural
 from .quantities import ALONE, UNITS, several
-from .rules import DECIMAL, NOT_INSIDE, NUMBER, Match, Rule, one_of, rule
+from .ranges import SPACED_HYPHEN, between
+from .rules import DECIMAL, NOT_INSIDE, NUMBER, Match, Rule, one_of, rule, spelled
 
 _POWERS = {"2": "squared", "3": "cubed"}
 _SUMS = {"+": "plus", "-": "minus", "−": "minus", "–": "minus", "*": "times", "×": "times", "x": "times",
          "/": "over",
          "=": "equals", "<": "is less than", ">": "is greater than", "~": "is about", "<=": "is at most",
          ">=": "is at least", "==": "equals", "!=": "is not equal to"}  # fmt: skip
+
+_SCRIPTURE = one_of(
+    """Genesis Exodus Leviticus Numbers Deuteronomy Joshua Judges Ruth Samuel Chronicles Ezra Nehemiah
+    Esther Job Psalm Psalms Proverbs Ecclesiastes Isaiah Jeremiah Lamentations Ezekiel Daniel Hosea Joel Amos
+    Obadiah Jonah Micah Nahum Habakkuk Zephaniah Haggai Zechariah Malachi Matthew Mark Luke John Acts Romans
+    Corinthians Galatians Ephesians Philippians Colossians Thessalonians Timothy Titus Philemon Hebrews James
+    Peter Jude Revelation Quran Surah""".split()
+)
 
 
 def _long(match: Match) -> str:
@@ -48,6 +57,8 @@ def _fraction(match: Match) -> str | None:
         return f"{cardinal(top)} out of {cardinal(bottom)}"
     if not whole and top != "1" and (top == bottom or int(top) + int(bottom) == 100):
         return f"{cardinal(top)} {cardinal(bottom)}"
+    if not whole and len(bottom) > 1 and int(top) > int(bottom):  # a blood pressure
+        return f"{'minus ' if match['minus'] else ''}{cardinal(top)} over {cardinal(bottom)}"
     return ("minus " if match["minus"] else "") + mixed(whole, top, bottom)
 
 
@@ -67,8 +78,11 @@ def _sum(match: Match) -> str:
 def _suffix(match: Match) -> str:
     """Digits after a letter: A380, MP3, H2O, COVID-19."""
     figures = match[0].lstrip("-")
-    words = pairs(figures) if len(figures) == 3 and figures[-2:] != "00" else cardinal(figures)
-    return f" {words}"
+    return " " + _name(figures)
+
+
+def _name(figures: str) -> str:
+    return pairs(figures) if len(figures) == 3 and figures[-2:] != "00" else cardinal(figures)
 
 
 def _plural(match: Match) -> str:
@@ -79,6 +93,17 @@ def _plural(match: Match) -> str:
         if len(match[1]) < 5
         else cardinal(match[1])
     )
+
+
+def _players(match: Match) -> str:
+    """49ers."""
+    words = cardinal(match[1])
+    return words + ("rs" if words.endswith("e") else "ers")
+
+
+def _verse(match: Match) -> str:
+    until = f" to {cardinal(match[4])}" if match[4] else ""
+    return f"{match[1]} {cardinal(match[2])} {cardinal(match[3])}{until}"
 
 
 # Before all other rules: what is left has at most 15 digits in a row.
@@ -93,6 +118,7 @@ LONG: list[Rule] = [
 ]
 
 RULES: list[Rule] = [
+    rule(rf"\b({_SCRIPTURE}|[12] Kings) (\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?![\w:]|\.\d)", _verse),
     rule(
         rf"{NOT_INSIDE}(?P<minus>(?<!\w)[-−])?(?:(?P<number>{DECIMAL}) ?[×x*] ?)?10\^"
         rf"(?P<power>[-−+]?\d{{1,4}})(?!\d)(?: (?P<unit>{one_of(UNITS.keys() - ALONE)})(?!\w))?",
@@ -126,8 +152,9 @@ RULES: list[Rule] = [
     ),
     rule(r"(?<=[=+*/<>(] )[-−](?=[A-Za-z]\b)|(?<=\()[-−](?=[A-Za-z]\b)", "minus "),
     # sums; a sign between numbers or letters with spaces around it, or between numbers
-    rule(r"(?<![\w.])(\w{1,15}|[\w.,]{1,15}\d|\))(?: )(\+|-|−|\*|×|=|<|>|<=|>=|==|!=) (?=[-−]?[\w(.])", _sum),
-    rule(r"(?<=[\d)]) (\+|-|−|\*|×|=|/) (?=[-−]?[\w(])", lambda m: f" {_SUMS[m[1]]} "),
+    rule(SPACED_HYPHEN, between),
+    rule(r"(?<![\w.])(\w{1,15}|[\w.,]{1,15}\d|\))(?: )(\+|−|\*|×|=|<|>|<=|>=|==|!=) (?=[-−]?[\w(.])", _sum),
+    rule(r"(?<=[\d)]) (\+|−|\*|×|=|/) (?=[-−]?[\w(])", lambda m: f" {_SUMS[m[1]]} "),
     rule(r"(?<=\d)()(<=|>=|==|!=|[+*×=<>])(?=[-−]?\.?\d)", _sum),
     rule(r"(?<=\d)()(<=|>=|[<>])(?=[A-Za-z]\b)", _sum),
     rule(r"(?<=\b[A-Za-z])()(<=|>=|==|!=|[+*×=<>])(?=[-−]?[\da-zA-Z]\b)", _sum),
@@ -143,6 +170,10 @@ RULES: list[Rule] = [
     rule(
         r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", lambda m: " dot ".join(map(cardinal, m[0].split(".")))
     ),
+    rule(r"(?<![\w.,-])(\d[1-9])ers\b", _players),
+    # MP3s, F-16s; SO2, H2SO4
+    rule(r"(?:(?<=[A-Za-z])|(?<=[A-Z])-)(\d{1,4})s\b", lambda m: f" {plural(_name(m[1]))}"),
+    rule(r"(?<![A-Z&])[A-Z]{2}(?=\d)|(?<=[A-Z]\d)[A-Z]{2,3}(?![A-Za-z])", lambda m: spelled(m[0])),
     # letters and digits in one word; what a letter begins is a name, what a digit begins is counted
     rule(r"(?<=[A-Za-z])-?\d{1,15}(?![\d.,]\d)", _suffix),
     rule(r"(?<![\d.])\.\d{1,15}", lambda m: decimal(m[0])),

@@ -1,5 +1,7 @@
 """How money is read: signs and codes of currencies, millions, cents."""
 
+import re
+
 from .numerals import cardinal, decimal
 from .quantities import MINUS, PER, PER_UNIT, attributive, is_one
 from .rules import DECIMAL, MONEY, NOT_INSIDE, Match, Rule, one_of, rule
@@ -31,7 +33,21 @@ _SCALES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "mm
            "t": "trillion", "T": "trillion", "tn": "trillion", "lakh": "lakh", "lakhs": "lakh",
            "crore": "crore",
            "crores": "crore"}  # fmt: skip
-SCALE = rf"(?: ?(?P<scale>thousand|million|billion|trillion|{one_of(_SCALES)})(?!\w))"
+_LAKHS = r"\d{1,2}(?:,\d\d){1,5},\d{3}"
+SCALE = (
+    r"(?:(?: ?|-(?=thousand|million|billion|trillion))"
+    rf"(?P<scale>thousand|million|billion|trillion|{one_of(_SCALES)})(?!\w))"
+)
+
+_NO_NOUN = one_of(
+    "a after and are as at by for from in is of on or over per than that the to was with".split()
+)
+
+
+def _before_noun(match: Match) -> bool:
+    """The $2-billion deal."""
+    hyphened = match["scale"] is not None and f"-{match['scale']}" in match[0]
+    return hyphened and re.match(rf"-| (?!{_NO_NOUN}\b)[a-z]", match.string[match.end() :][:12]) is not None
 
 
 def _money(match: Match) -> str:
@@ -45,7 +61,7 @@ def _money(match: Match) -> str:
     scale = match["scale"]
     scale = _SCALES.get(scale, scale) if scale else ""
     whole, _, part = number.partition(".")
-    more = one if attributive(match) else more
+    more = one if attributive(match) or _before_noun(match) else more
     if match["until"]:
         return (
             f"{minus}{decimal(number)} to {decimal(match['until'])} {scale + ' ' if scale else ''}{more}{per}"
@@ -71,6 +87,8 @@ def _coded(match: Match) -> str:
 
 
 RULES: list[Rule] = [
+    # lakhs and crores: 1,00,000
+    rule(rf"₹ ?{_LAKHS}(?: ?[-–] ?₹?{_LAKHS})?(?!,?\d)", lambda m: m[0].replace(",", "")),
     rule(r"([$€£¥])([-−])(?=[\d.])", r"\2\1"),
     rule(r"(?<=[\dkKmMbBn])[-–](?=[$€£¥]\d{1,15}[A-Za-z])", " to "),
     rule(

@@ -1,13 +1,13 @@
 """From written to spoken English: `normalise`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from ..errors import TextError
-from . import abbreviations, capitals, dates, electronic, figures, markup, money, quantities
+from . import abbreviations, capitals, dates, electronic, figures, markup, money, plurals, quantities, ranges
 from .characters import Skipped, clean
-from .rules import OVERRIDE, Match, apply
+from .rules import MONEY, OVERRIDE, Match, apply
 from .symbols import PhonemeError, parse_phonemes
 
 LONGEST = 1_000_000  # characters at once; `split` takes text of any length
@@ -50,12 +50,17 @@ class Normalised(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def normalise(text: str) -> Normalised:
+def normalise(text: str, words: Container[str] = ()) -> Normalised:
     """Return `text` as a careful American reader says it; normalised text is returned as it is.
 
     Inline overrides such as `[tomato](/t ə m ˈɑː t oʊ/)` stay, with their phonemes in the inventory's
     spelling.
     What happens to characters that are not English is described in `characters`.
+
+    Args:
+        text: English text.
+        words: lower-case words, as of a user's lexicon, that are kept whole in capitals ("SQL") and in mixed
+            case ("GitHub").
 
     Raises:
         NothingToSay: nothing in `text` can be spoken.
@@ -65,9 +70,9 @@ def normalise(text: str) -> Normalised:
     if len(text) > LONGEST:
         raise TextError(f"{len(text)} characters of text at once; at most {LONGEST}, or `split` it")
     skipped = Skipped()
-    spoken = _once(text, skipped)
+    spoken = _once(text, skipped, words)
     for _ in range(PASSES):  # a rule may have set free what another reads: "U.S.$" or "#COVID19"
-        again = _once(spoken, skipped)
+        again = _once(spoken, skipped, words)
         if again == spoken:
             break
         spoken = again
@@ -79,7 +84,7 @@ def normalise(text: str) -> Normalised:
     return Normalised(spoken, tuple(skipped.warnings()))
 
 
-def _once(text: str, skipped: Skipped) -> str:
+def _once(text: str, skipped: Skipped, words: Container[str]) -> str:
     overrides: list[str] = []
     text = text.replace(OVERRIDE, " ")
     text = INLINE.sub(lambda match: _protect(match, overrides), text)
@@ -89,7 +94,8 @@ def _once(text: str, skipped: Skipped) -> str:
     text = _spaces(text)
     for rules in _STAGES:
         text = apply(rules, text)
-    text = capitals.capitals(text)
+    text = apply(capitals.rules(words), text)
+    text = capitals.capitals(text, words)
     text = re.sub(r"(?<=[A-Za-z])/(?=[A-Za-z])", " slash ", text)
     text = _punctuation(_REST.sub(lambda match: _left_over(match, skipped), text))
     kept = iter(overrides)
@@ -100,11 +106,12 @@ _STAGES = (
     figures.LONG,
     electronic.RULES,
     abbreviations.RULES,
+    ranges.RULES,
     dates.RULES,
+    plurals.RULES,
     money.RULES,
     quantities.RULES,
     figures.RULES,
-    capitals.RULES,
 )
 
 
@@ -161,8 +168,13 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![\w(.,])(\d{1,3}|[A-Za-z])\)(?= [A-Z])"), r"\1,"),
     (re.compile(r"(?<=[A-Za-z,;])-\n(?=[a-z])"), "-"),
     (re.compile(r"\.{2,}|…[.…]+|(?<!\.)\. \. \.(?: \.)?"), "…"),
+    # a range whose dash has spaces, a minus as word processors write it
+    (re.compile(r"(?<=[ap]\.m\.) [-–] (?=\d{1,2}(?::\d\d)? ?[ap]\.? ?m)", re.IGNORECASE | re.ASCII), "-"),
+    (re.compile(r"(?<=\d) – (?=\d)", re.ASCII), " - "),
+    (re.compile(rf"(?<![^\s(\"'])(?<!\d )–(?=[{MONEY}]?\.?\d)", re.ASCII), "-"),
     (re.compile(r" ?-{2,} ?| [—–] "), " — "),
-    (re.compile(r"(?<=[^\W\d]) - (?=[^\W\d])|(?<=[.,!?;:)\"]) - "), " — "),
+    # between words; what stands beside figures or letters of their own is left to `ranges`
+    (re.compile(r"(?<=[^\W\d]{2}) - (?=[^\W\d])|(?<=[^\W\d]) - (?=[^\W\d]{2})|(?<=[.,!?;:\"]) - "), " — "),
 ]
 
 

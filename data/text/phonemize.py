@@ -75,13 +75,14 @@ def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]
     dictionary with an ending or as a compound, grapheme-to-phoneme model.
 
     Args:
-        text: English text, or the result of `normalise`.
+        text: English text, or the result of `normalise`, which has spelled the words of the lexicon that
+            stand in capitals unless it was given them.
         user_lexicon: as from `lexicon.read_lexicon`.
 
     Raises:
         TextError: as `normalise`.
     """
-    normalised = normalise(text) if isinstance(text, str) else text
+    normalised = normalise(text, user_lexicon or ()) if isinstance(text, str) else text
     found = list(_ITEM.finditer(normalised.text))
     words: list[Word] = []
     separators: list[str] = []
@@ -130,6 +131,8 @@ def _sounds(
     for form in (word, word.rstrip("'")):
         if form in user_lexicon:
             return user_lexicon[form], "lexicon"
+    if word.endswith("'s") and word[:-2] in user_lexicon:
+        return user_lexicon[word[:-2]] + _possessive(user_lexicon[word[:-2]]), "lexicon"
     base, _, ending = word.partition("'")
     if len(base) == 1 and ending in ("", "s") and _is_letter(written, words, place, item):
         name = lexicon.letter(base)

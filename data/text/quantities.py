@@ -125,6 +125,8 @@ def _measure(match: Match) -> str | None:
     unit, number = match["unit"], match["number"]
     spaced = match["gap"] != ""
     text, end = match.string, match.end()
+    if unit == "s" and not spaced and re.search(r"[A-Z]-$", text[max(0, match.start() - 2) : match.start()]):
+        return None  # F-16s
     following = text[end : end + 2]
     if spaced and unit in ALONE and unit not in ("K", "B") and not match["per"] and not match["power"]:
         # "5 in 10", "5 A students": a unit only at the end of a phrase, or with its period
@@ -236,6 +238,10 @@ def _by(match: Match) -> str:
 MINUS = r"(?P<minus>(?<![\w)])[-−])?"
 RULES: list[Rule] = [
     rule(
+        rf"{NOT_INSIDE}(?<!/)(?:(\d{{1,6}})[ -])?(\d{{1,4}})/([1-9]\d{{0,3}}) ?%",
+        lambda m: f"{mixed(m[1], m[2], m[3])} percent",
+    ),
+    rule(
         rf"{NOT_INSIDE}{MINUS}({DECIMAL}) ?%?{_TO}({DECIMAL}) ?%",
         lambda m: f"{'minus ' if m['minus'] else ''}{decimal(m[2])} to {decimal(m[3])} percent",
     ),
@@ -254,11 +260,13 @@ RULES: list[Rule] = [
     ),
     rule(rf"(?<![\w)]){MINUS}(?<=[-−])(?P<number>\d{{1,3}})(?P<until>)(?: ?(?P<scale>[CF])(?!\w))", _degrees),
     rule(
-        rf"{NOT_INSIDE}({DECIMAL})[′'] ?[x×] ?({DECIMAL})[′'](?!\d)",
+        rf"{NOT_INSIDE}({DECIMAL})[′'](?: ?[x×] ?| by )({DECIMAL})[′'](?!\d)",
         lambda m: f"{decimal(m[1])} foot by {decimal(m[2])} foot",
     ),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'] ?(1[01]|\d)(?:[″\"]|'')", _tall),
     rule(rf"{NOT_INSIDE}([1-9]\d?)[′'](1[01]|\d)(?![\w'\"])", _tall),
+    rule(r"(?<=\b[Aa] )(\d{1,3})'(?= [a-z]{3})", r"\1 foot"),
+    rule(rf"{NOT_INSIDE}(?<!')({DECIMAL})'(?= (?:tall|high|long|wide|deep|thick)\b)", r"\1′"),
     rule(rf"{NOT_INSIDE}({DECIMAL})′", lambda m: f"{decimal(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
     rule(rf"{NOT_INSIDE}({DECIMAL})[x×](?={DECIMAL} ?{_UNIT}(?!\w))", lambda m: f"{decimal(m[1])} by "),
     rule(rf"{NOT_INSIDE}({DECIMAL} ?{_UNIT}) ?[x×] ?(?={DECIMAL} ?{_UNIT}(?!\w))", r"\1 by "),
@@ -279,6 +287,8 @@ RULES: list[Rule] = [
         lambda m: f"{decimal(m[1])} thousand",
     ),
     rule(r"(?<=\d)\"(?=[ -][a-z])", lambda m: None if _quoted(m) else "″"),
+    # at the end of a phrase; the quotation that it could end may have begun far before
+    rule(r"(?<![\w.,\"])(\d{1,3})\"(?=[.,;:!?)]|\s*$)", lambda m: None if _quoted(m) else f"{m[1]}″"),
     rule(
         rf"{NOT_INSIDE}(?<!/)(?:(?P<whole>\d{{1,6}})[ -])?(?P<top>\d{{1,4}})/(?P<bottom>[1-9]\d{{0,3}})"
         rf"(?P<gap>[ -]?)(?P<unit>{_UNIT})(?![\w°/])",

@@ -91,7 +91,7 @@ def phonemize_long(
         if not piece.text.strip():
             continue
         try:
-            spoken = normalise(piece.text)
+            spoken = normalise(piece.text, user_lexicon or ())
         except NothingToSay as nothing:
             waiting += nothing.warnings[: 20 - len(waiting)]
             continue

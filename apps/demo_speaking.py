@@ -62,7 +62,7 @@ def speak(
         voice: name of a shipped voice or the user's; None for the first.
         rate: how many times as fast as the voice usually speaks, 0.5 to 2.
         guidance: towards phonemes and voice, 1 to 4.
-        seed: the same seed gives the same sound, the one that `mynah say` gives.
+        seed: the same seed gives the same sound, the one that `mynah say --retakes 0` gives.
         folder: an empty one, for file and picture.
         tell: progress.
 

@@ -1,6 +1,5 @@
 """`mynah say`: text to a sound file, streamed into it."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,7 +12,7 @@ from ..data.errors import MynahError, TextError
 from ..data.replacing import is_stream
 from ..data.text import NothingToSay, read_lexicon
 from ..data.text.lexicon import Lexicon
-from ..lm import LanguageModel, Sampling
+from ..lm import MOST_GUIDANCE, LanguageModel, Sampling
 from ..tts import Durations, Retakes, Synthesizer, voice_store
 from ..tts.synthesizer import RATES, Piece
 from . import codecs, files
@@ -130,8 +129,8 @@ class Say:
 
 def check_guidance(guidance: float | None) -> None:
     """MynahError for a number out of range."""
-    if guidance is not None and not 0 <= guidance < math.inf:
-        raise MynahError(f"--guidance {guidance:g}: a number from 0 is expected")
+    if guidance is not None and not 0 <= guidance <= MOST_GUIDANCE:
+        raise MynahError(f"--guidance {guidance:g}: 0 to {MOST_GUIDANCE:g} is expected")
 
 
 def sampling_of(temperature: float, top_p: float) -> Sampling:

@@ -47,7 +47,7 @@ def say(
             min=0,
             max=20,
             help="Listen to each sentence, and say it again up to so often where a word is missing or said "
-            "twice. Left out, it is 2 into a file, where the codec has a phone head, and 0 into a pipe, "
+            "twice. Left out, it is 4 into a file, where the codec has a phone head, and 0 into a pipe, "
             "whose sound then leaves while it is made.",
             show_default=False,
         ),

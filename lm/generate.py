@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from . import patterns
-from .condition import Condition
+from .condition import UNKNOWN, Condition
 from .layers import rotation
 from .network import Cache, LMNetwork
 from .sampling import Sampling, sample, sample_again, uniforms
 
+MOST_GUIDANCE = 100.0  # logits that are multiplied by more leave what float32 holds
 BOTH = 2.0  # a scale of guidance that needs speech with and without its condition
 
 
@@ -212,9 +213,26 @@ def collect(generated: Iterator[Frames], batch: int, n_codebooks: int) -> list[T
 
 
 def _conditions(network: LMNetwork, time: Tensor, condition: Condition, guidance: float) -> Tensor:
-    """[B, S, dim], or [2 B, S, dim] with guidance: items with their condition, then the same without."""
-    kinds = (condition, Condition())
-    return torch.cat([network.conditioner(time, kinds[kind]) for kind in _wanted(guidance)])
+    """[B, S, dim], or [2 B, S, dim] with guidance: items with their condition, then the same without.
+
+    Each item is encoded without the padding that others need, which would move the last bits of the sums: a
+    network in 8 bits rounds them to other numbers, and another code is drawn.
+    """
+    made = {
+        0: lambda: [network.conditioner(time[i : i + 1], _alone(condition, i)) for i in range(len(time))],
+        1: lambda: [network.conditioner(time, Condition())],
+    }
+    return torch.cat([part for kind in _wanted(guidance) for part in made[kind]()])
+
+
+def _alone(condition: Condition, item: int) -> Condition:
+    """The condition of one item, without padding."""
+    own = Condition(*(None if x is None else x[item : item + 1] for x in condition))
+    if own.phonemes is None or own.durations is None:
+        return own
+    told = ((own.phonemes[0] != UNKNOWN) | (own.durations[0] > 0)).nonzero()
+    n = int(told[-1]) + 1 if len(told) else 1
+    return own._replace(phonemes=own.phonemes[:, :n], durations=own.durations[:, :n])
 
 
 def _wanted(guidance: float) -> list[int]:

@@ -13,7 +13,7 @@ from ..data.errors import CheckpointError
 from . import checkpoint, patterns
 from .condition import UNKNOWN, Condition
 from .config import LMConfig
-from .generate import Frames, collect, generate, read
+from .generate import MOST_GUIDANCE, Frames, collect, generate, read
 from .int8 import quantize
 from .network import LMNetwork
 from .sampling import Sampling
@@ -119,7 +119,7 @@ class LanguageModel:
             prompts: speech of each item that comes before and whose voice is kept, or None.
             speaker: float [B, speaker_dim], for a model with speaker vectors; zeros for an unknown speaker.
             heard: from `hear`, instead of `prompts` and `speaker`: the same for all items, and read already.
-            guidance: scale of classifier-free guidance towards phonemes and speaker, 0 and up: 1 for none,
+            guidance: scale of classifier-free guidance towards phonemes and speaker, 0 to 100: 1 for none,
                 0 to ignore both.
             sampling: how codes are drawn; the default `Sampling()` for None.
 
@@ -140,8 +140,8 @@ class LanguageModel:
                 speaker = heard.speaker.expand(len(phonemes), -1)
         prompts = prompts if prompts is not None else [None] * len(phonemes)
         _same_length(phonemes=phonemes, durations=durations, prompts=prompts, generators=generators)
-        if not 0 <= guidance < math.inf:
-            raise ValueError(f"guidance={guidance}: a number from 0 is expected")
+        if not 0 <= guidance <= MOST_GUIDANCE:
+            raise ValueError(f"guidance={guidance}: 0 to {MOST_GUIDANCE:g} is expected")
         before, spoken, told = [], [], []
         for own, own_durations, prompt in zip(phonemes, durations, prompts, strict=True):
             prompt = prompt or self._silence

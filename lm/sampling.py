@@ -4,12 +4,14 @@ Randomness comes in as uniform numbers, one pair for each step and stream of an 
 own generator: what an item says does not depend on its neighbours in the batch.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+COLDEST, HOTTEST = 0.01, 100.0  # logits that are divided by less or more leave what float32 holds
+LEAST_P = 1e-6
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,16 @@ class Sampling:
     silent: voiced sounds are hundreds of codes, each of them unlikely, silence a few likely ones.
 
     Attributes:
-        temperature: divides the logits; 0 takes the likeliest code.
+        temperature: divides the logits, 0.01 to 100; 0 takes the likeliest code.
         top_k: only so many of the likeliest codes may be drawn; 0 for all.
         top_p: only the likeliest codes, as few as together have this probability, may be drawn (nucleus
-            sampling, Holtzman et al. 2020); 1 for all. Applied after top_k.
+            sampling, Holtzman et al. 2020), 0.000001 to 1; 1 for all. Applied after top_k.
         repetition_window: repetition-aware sampling of the first stream (VALL-E 2, Chen et al. 2024): where
             the drawn code makes up more than `repetition_threshold` of the last so many frames, it is drawn
             again from the whole distribution; 0 for never.
         repetition_threshold: from 0 to 1.
-        fine_temperature: divides the logits of all streams but the first once more, above 0: what is said and
-            how is mostly in the first, and the others sound cleaner below 1.
+        fine_temperature: divides the logits of all streams but the first once more, 0.01 to 100: what is said
+            and how is mostly in the first, and the others sound cleaner below 1.
     """
 
     temperature: float = 0.7
@@ -40,12 +42,14 @@ class Sampling:
     fine_temperature: float = 0.4
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature={self.temperature}: a number from 0 is expected")
-        if not 0 < self.fine_temperature < math.inf:
-            raise ValueError(f"fine_temperature={self.fine_temperature}: a number above 0 is expected")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p={self.top_p}: a number above 0, at most 1, is expected")
+        if self.temperature and not COLDEST <= self.temperature <= HOTTEST:
+            raise ValueError(f"temperature={self.temperature}: 0, or {COLDEST:g} to {HOTTEST:g} is expected")
+        if not COLDEST <= self.fine_temperature <= HOTTEST:
+            raise ValueError(
+                f"fine_temperature={self.fine_temperature}: {COLDEST:g} to {HOTTEST:g} is expected"
+            )
+        if not LEAST_P <= self.top_p <= 1:
+            raise ValueError(f"top_p={self.top_p}: {LEAST_P:g} to 1 is expected")
         if not 0 <= self.repetition_threshold <= 1:
             raise ValueError(f"repetition_threshold={self.repetition_threshold}: 0 to 1 is expected")
         for name in ("top_k", "repetition_window"):

@@ -54,6 +54,21 @@ def test_a_shipped_voice_is_understood(codec, models, name):
     assert error_rate([(said, heard)]) < 0.5  # of real recordings 0.25, of noise above 0.9
 
 
+def test_a_sentence_says_the_same_beside_a_longer_one(codec, models):
+    """In 8 bits, as `mynah say` speaks, where the last bit of a sum decides on a code."""
+    lm = LanguageModel.from_pretrained("mynah-lm", int8=True)
+    synthesizer = Synthesizer(codec, lm, models[2], voice_store.find("kathleen"))
+    pieces = list(synthesizer.pieces("No. It is raining again."))
+    assert len(pieces) == 2
+
+    def speak(some, *seeds):
+        return synthesizer.speak_pieces(some, [torch.Generator().manual_seed(seed) for seed in seeds])
+
+    together = speak(pieces, 3, 4)
+    for piece, seed, sound in zip(pieces, (3, 4), together, strict=True):
+        assert np.array_equal(speak([piece], seed)[0], sound)
+
+
 def test_a_word_that_lacks_is_heard(codec, models):
     """A sentence without its longest word, and with it twice, is a reason to say it again."""
     synthesizer = Synthesizer(*models, voice_store.find("kathleen"))

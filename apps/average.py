@@ -3,10 +3,10 @@
 Models trained on from common weights can be averaged, and the mean is often better than each of them
 (model soups, Wortsman et al. 2022). Of a decoder trained without a discriminator, which keeps more of the
 waveform, and the same trained on against one, which sounds more natural, the mean has most of both; of a
-language model's legs, each from the weights of the one before, the mean needs fewer bits than any.
+language model's legs, each from the weights of the one before, the mean needs fewer bits than any, even
+where the codec was trained on between two legs and its codes have moved.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..codec import checkpoint
 from ..data.errors import MynahError
+from ..data.json_text import parse_json
 from ..lm import checkpoint as lm_checkpoint
 
 
@@ -25,7 +26,8 @@ def average(models: Sequence[Path], out: Path) -> None:
     """Write the mean of the models to `out`, with the name of the first; one named twice counts twice.
 
     Args:
-        models: names or folders, all of codecs or all of language models.
+        models: names or folders, all of codecs or all of language models; of these the first one says which
+            training of the codec the mean is for.
         out: a new folder.
 
     Raises:
@@ -43,7 +45,7 @@ def _is_lm(model: Path) -> bool:
     """Whether this names a language model, or the folder of one."""
     for folder in (model, lm_checkpoint.SHIPPED / model):
         with suppress(OSError, ValueError):
-            return "max_frames" in json.loads((folder / "config.json").read_bytes())
+            return "max_frames" in parse_json((folder / "config.json").read_bytes())
     return False
 
 
@@ -52,7 +54,8 @@ def _average_lms(models: Sequence[Path], out: Path) -> None:
     loaded = [(network.config, network.state_dict()) for network in networks]
     config = loaded[0][0]
     for model, (other, _) in zip(models[1:], loaded[1:], strict=True):
-        if replace(other, name=config.name, dropout=config.dropout) != config:
+        own = {name: getattr(config, name) for name in ("name", "dropout", "codec_hash")}
+        if replace(other, **own) != config:
             raise MynahError(f"{model}: its architecture or its codec differs from that of {models[0]}")
     checkpoint.save(out, config, {name: _mean(name, loaded) for name in loaded[0][1]})
 

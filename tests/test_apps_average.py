@@ -67,7 +67,8 @@ def make_lm(folder, add: float = 0.0, **changes):
 
 
 def test_language_models_and_one_that_counts_twice(mynah, tmp_path):
-    first, second = make_lm(tmp_path / "a"), make_lm(tmp_path / "b", add=0.3, name="other", dropout=0.2)
+    first = make_lm(tmp_path / "a")
+    second = make_lm(tmp_path / "b", add=0.3, name="other", dropout=0.2, codec_hash="ab" * 32)
     result = mynah("train", "average", first, second, second, "--out", tmp_path / "mean")
     assert result.returncode == 0, result.stderr
     (one, mean) = (lm_checkpoint.load(folder) for folder in (first, tmp_path / "mean"))
@@ -83,7 +84,7 @@ def test_language_models_without_a_mean(mynah, tiny_folder, tmp_path):
     lm_checkpoint.save(damaged, network.config, rest)
     for other, words in (
         (make_lm(tmp_path / "b", dim=64), "its architecture or its codec differs"),
-        (make_lm(tmp_path / "c", codec_hash="ab" * 32), "its architecture or its codec differs"),
+        (make_lm(tmp_path / "c", codec="other"), "its architecture or its codec differs"),
         ("mynah-lm", "mynah-lm: its architecture or its codec differs"),
         (tiny_folder, "unknown keys"),
         (damaged, "tensor tables is nothing"),

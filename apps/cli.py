@@ -133,7 +133,7 @@ def decode(
     work.check()
     if suffix.lower() not in FORMATS:
         raise MynahError(f"--suffix {suffix}: not one of {', '.join(FORMATS)}")
-    if target == "-" and suffix.lower() != ".wav":
+    if files.default_target(source, target, suffix) == "-" and suffix.lower() != ".wav":
         raise MynahError(f"--suffix {suffix}: standard output gets .wav alone, name a file")
     return verbs.run("decode", work, source, target, (files.SUFFIX,), suffix, force, jobs, tuple(FORMATS))
 
@@ -296,12 +296,22 @@ app.add_typer(train, name="train")
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    _open_streams()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that unfinished files are removed
     code = run(sys.argv[1:])
-    if code != OK and sys.stdout is not None:
+    if code != OK:
         # What a broken pipe or a full disk did not take must not be tried again, and fail again, at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Standard output and error that take every line: nowhere where they are closed (sys.__stdout__ is still
+    None then), with escapes for names of files that are not UTF-8."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 @guarded

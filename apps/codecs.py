@@ -85,13 +85,14 @@ class _Rejoined(io.RawIOBase):
     """What was already taken from a pipe, then the rest of it."""
 
     def __init__(self, taken: bytes, rest: BinaryIO) -> None:
-        self._taken, self._rest = taken, rest
+        self._taken = taken
+        self._read = getattr(rest, "read1", rest.read)  # what there is, without waiting for as much as asked
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        part = self._taken[: len(buffer)] or self._rest.read(len(buffer))
+        part = self._taken[: len(buffer)] or self._read(len(buffer))
         self._taken = self._taken[len(part) :]
         buffer[: len(part)] = part
         return len(part)

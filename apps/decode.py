@@ -78,7 +78,8 @@ class Decode:
                 return []
 
             def length() -> int:
-                assert reader.length is not None
+                if not reader.length:  # a pipe tells at its end
+                    raise BitstreamError("holds no samples")
                 return reader.length
 
             wavs = decode_blocks(codec, (piece.codes for piece in reader))

@@ -55,7 +55,8 @@ def write(report: dict[str, Any], out: str | None) -> None:
     """
     if out is not None:
         with open_output(out) as file:
-            file.write((json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+            text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            file.write(text.encode(errors="backslashreplace"))  # names that are not UTF-8 as escapes of JSON
 
 
 def versions() -> dict[str, str]:

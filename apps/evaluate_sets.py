@@ -1,6 +1,7 @@
 """The sets of clips that `mynah evaluate codec` reports apart, from a folder of speech."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def choose(recordings: list[Recording], clips: int | None) -> list[Recording]:
         return recordings
     taken: Counter[str] = Counter()
     ranked: list[tuple[int, int, Recording]] = []
-    for recording in sorted(recordings, key=lambda r: hashlib.sha256(r.id.encode()).digest()):
+    for recording in sorted(recordings, key=lambda r: hashlib.sha256(os.fsencode(r.id)).digest()):
         speaker = recording.speaker or recording.id
         ranked.append((taken[speaker], len(ranked), recording))
         taken[speaker] += 1

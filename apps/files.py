@@ -55,7 +55,7 @@ def check_target(source: str, target: str, force: bool, suffixes: tuple[str, ...
         suffixes: what the name may end in; any where there are none. Devices and pipes have any name.
     """
     if target == "-":
-        if sys.stdout is None or sys.stdout.isatty():
+        if sys.__stdout__ is None or sys.stdout is None or sys.stdout.isatty():
             raise MynahError("standard output: not written to a terminal, pipe it or name a file")
         return
     path = Path(target)
@@ -85,6 +85,18 @@ def is_generated(path: str) -> bool:
     return path != "-" and not is_stream(Path(path)) and comment(path).startswith(GENERATED)
 
 
+class _Prompt:
+    """A stream whose reader gets at once what is written: who is listening live waits for nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        written = self._file.write(data)
+        self._file.flush()
+        return written
+
+
 @contextmanager
 def open_output(target: str, force: bool = True) -> Iterator[BinaryIO]:
     """A binary file to write, renamed to `target` when the block ends well and removed when it does not.
@@ -97,8 +109,7 @@ def open_output(target: str, force: bool = True) -> Iterator[BinaryIO]:
     try:
         if direct:
             with nullcontext(sys.stdout.buffer) if target == "-" else open(target, "wb") as file:
-                yield file
-                file.flush()
+                yield cast(BinaryIO, _Prompt(file))
             return
         partial = Path(target).with_name(f".mynah-{secrets.token_hex(6)}.part")
         try:

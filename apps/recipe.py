@@ -1,12 +1,12 @@
 """Recipes of training runs: JSON files with two sections, the architecture and how it is trained."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from ..data.errors import MynahError
+from ..data.json_text import parse_json
 
 
 def read_sections(path: Path, names: tuple[str, str], overrides: list[str]) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def read_sections(path: Path, names: tuple[str, str], overrides: list[str]) -> d
         MynahError: not a recipe, an unknown section; one line that names it.
     """
     try:
-        recipe = json.loads(path.read_text())
+        recipe = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise MynahError(f"{path}: not a readable recipe ({error})") from None
     if not isinstance(recipe, dict):
@@ -32,7 +32,7 @@ def read_sections(path: Path, names: tuple[str, str], overrides: list[str]) -> d
             expected = " or ".join(f"{name}.NAME=VALUE" for name in reversed(names))
             raise MynahError(f"--set {override}: expected {expected}")
         try:
-            parsed = json.loads(value)
+            parsed = parse_json(value)
         except ValueError:
             parsed = value
         if isinstance(recipe[section], dict):

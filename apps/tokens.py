@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..codec import Codec, checkpoint
 from ..codec.bitstream import BitstreamWriter, Header
 from ..data.errors import MynahError
+from ..data.json_text import parse_json
 from . import folders
 from .codecs import DEFAULT, load, nominal_bitrate, open_codes
 from .files import SUFFIX, about, check_target, display_name, open_input, open_output
@@ -96,6 +97,8 @@ class Tokens:
         config = codec.config
         sample_rate = stated.get("sample_rate", config.sample_rate)
         length = stated.get("length", (codes.shape[2] - 1) * config.hop_length)
+        if length == 0:
+            raise MynahError(f"{name}: holds no samples, 2 frames are the least without a length beside it")
         header = Header(
             config.name,
             stated.get("identity", codec.identity),
@@ -158,7 +161,7 @@ def _read_beside(source: str) -> dict[str, Any]:
     if source == "-" or not path.exists():
         return {}
     try:
-        stated = json.loads(path.read_bytes())
+        stated = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise MynahError(f"{path}: cannot be read ({error})") from error
     for key, kind in _KEYS.items():

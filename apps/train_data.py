@@ -154,7 +154,7 @@ def _packed_split(path: Path, recordings: Sequence[Recording]) -> PackedCorpus:
         lambda _, error: unreadable.append(f"{error}\n"),
     )
     if unreadable:
-        with open(path.parent / UNREADABLE, "a") as f:
+        with open(path.parent / UNREADABLE, "a", errors="backslashreplace") as f:
             f.writelines(unreadable)
     return corpus
 

@@ -4,7 +4,6 @@ The list has a JSON object a line: `id`, `corpus`, `speaker` (or null), `split` 
 `phonemes` (symbols of `mynah.data.text`) and `durations` (frames of each).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data.errors import MynahError
+from ..data.json_text import parse_json
 from ..data.manifest import SPLITS
 from ..data.text import SILENCE
 from ..tts.duration_network import DurationConfig
@@ -179,7 +179,7 @@ def with_speakers(
 
 def _example(line: str, config: DurationConfig) -> tuple[str, Example]:
     """The split and the example of a line; ValueError says what is wrong with it."""
-    item = json.loads(line)
+    item = parse_json(line)
     if not isinstance(item, dict):
         raise ValueError("a JSON object is expected")
     for name in ("split", "phonemes", "durations"):

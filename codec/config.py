@@ -1,11 +1,32 @@
 """The architecture of a codec, as plain numbers stored beside its weights."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from ..data.config import StoredConfig
 from ..data.errors import CheckpointError
+
+# Far more than is of use, far less than takes all memory: the file may be anybody's.
+MOST_KBPS = 10_000
+MOST_WEIGHTS = 10**9
+MOST = {
+    "sample_rate": 192_000,
+    "hop_length": 4096,
+    "latent_dim": 4096,
+    "n_codebooks": 32,
+    "codebook_size": 1 << 15,
+    "encoder_dim": 8192,
+    "encoder_layers": 256,
+    "decoder_dim": 8192,
+    "decoder_layers": 256,
+    "fine_dim": 8192,
+    "fine_layers": 256,
+    "kernel": 255,
+    "expansion": 64,
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,7 @@ class CodecConfig(StoredConfig):
 
     kind: ClassVar[str] = "codec"
     may_be_zero: ClassVar[frozenset[str]] = frozenset({"fine_layers"})
+    at_most: ClassVar[Mapping[str, int]] = MappingProxyType(MOST)
 
     name: str = "mynah-16k"
     sample_rate: int = 16000
@@ -53,8 +75,10 @@ class CodecConfig(StoredConfig):
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "bitrates", tuple(float(b) for b in self.bitrates))
-        except (TypeError, ValueError):
-            raise CheckpointError(f"bitrates={self.bitrates!r}: a list of numbers is expected") from None
+        except (TypeError, ValueError, OverflowError):
+            raise CheckpointError(f"bitrates={self.bitrates!r:.80}: a list of numbers is expected") from None
+        if not all(0 <= bitrate <= MOST_KBPS for bitrate in self.bitrates):
+            raise CheckpointError(f"bitrates={self.bitrates}: kbit/s up to {MOST_KBPS} are expected")
         if not isinstance(self.name, str) or not self.name:
             raise CheckpointError(f"name={self.name!r}: a text is expected")
         self.check_whole_numbers()
@@ -76,11 +100,26 @@ class CodecConfig(StoredConfig):
                 )
         if self.codebooks_at(self.bitrates[-1]) != self.n_codebooks:
             raise CheckpointError(f"bitrates={self.bitrates} do not end at all {self.n_codebooks} codebooks")
+        if self.n_weights > MOST_WEIGHTS:
+            raise CheckpointError(f"{self.n_weights} weights in all, {MOST_WEIGHTS} at most are expected")
 
     @property
     def subhop(self) -> int:
         """Samples between two STFT frames."""
         return self.hop_length // self.subframes
+
+    @property
+    def n_weights(self) -> int:
+        """About how many numbers the network holds: its large layers and its codebooks."""
+        stacks = (
+            (self.encoder_dim, self.encoder_layers),
+            (self.decoder_dim, self.decoder_layers),
+            (self.fine_dim, self.fine_layers),
+        )
+        pointwise = sum(2 * self.expansion * dim**2 * layers for dim, layers in stacks)
+        between = self.subframes * self.fine_dim * self.decoder_dim
+        spectra = self.n_fft * (2 * self.subframes * self.encoder_dim + self.fine_dim)
+        return pointwise + between + spectra + self.n_codebooks * self.codebook_size * self.latent_dim
 
     @property
     def frame_rate(self) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .audio_reader import AudioReader
 from .audio_resample import Resampler, resample, resample_blocks, resampled_length
-from .audio_types import Audio, AudioInfo, as_wav
+from .audio_types import Audio, AudioInfo, as_wav, native_path
 from .audio_writer import COMMENTED, FORMATS, AudioWriter
 
 __all__ = [
@@ -46,7 +46,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
 def comment(path: str | os.PathLike[str]) -> str:
     """The comment in a sound file; empty where there is none, or libsndfile does not read the file."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(native_path(path)) as file:
             return file.comment
     except soundfile.LibsndfileError:
         return ""

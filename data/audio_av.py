@@ -1,5 +1,6 @@
 """Sound out of m4a, mp4, webm, mkv, wma and whatever else FFmpeg reads, through PyAV, which carries it."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,16 @@ from .errors import AudioError
 
 # A playlist or a subtitle file can name other files and addresses for FFmpeg to open: none may.
 _OPTIONS = {"protocol_whitelist": "none"}
+
+
+class _File(io.BufferedReader):
+    """A file in which a damaged container may send FFmpeg anywhere: PyAV would print a traceback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1  # FFmpeg takes it for an error
 
 
 class AvSource:
@@ -32,7 +43,7 @@ class AvSource:
         av.logging.set_level(av.logging.PANIC)  # the errors raised here say it once, and with the name
         self._name = name
         self._errors = (av.error.FFmpegError, OSError, EOFError)
-        self._file = open(path, "rb")  # noqa: SIM115 - closed in close()
+        self._file = _File(io.FileIO(path))
         self._container: Any = None
         try:
             self._container = av.open(self._file, options=_OPTIONS)

@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 
 from .audio_av import AvSource
-from .audio_types import AudioInfo, Samples, Source, check_channels, check_finite, check_rate
+from .audio_extent import missing_samples
+from .audio_types import AudioInfo, Samples, Source, check_channels, check_finite, check_rate, native_path
 from .audio_wav import Unsupported, WavPipe
 from .errors import AudioError
 
@@ -27,7 +28,7 @@ class SoundFileSource:
 
     def __init__(self, path: str, name: str) -> None:
         self._name = name
-        self._file = soundfile.SoundFile(path)
+        self._file = soundfile.SoundFile(native_path(path))
         self._left = self._file.frames
         kind = (self._file.format, self._file.subtype)
         self.info = AudioInfo(self._file.samplerate, self._file.channels, self._file.frames, *kind)
@@ -176,6 +177,10 @@ class AudioReader:
         return self._spooled
 
     def _open_file(self, path: str) -> Source:
+        gap = missing_samples(path)
+        if gap is not None:
+            missing = f"{gap.missing} of the {gap.promised} bytes of its samples are missing"
+            raise AudioError(f"{self.name}: ends early, {missing}")
         try:
             return SoundFileSource(path, self.name)
         except soundfile.LibsndfileError as first:

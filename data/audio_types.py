@@ -1,5 +1,6 @@
 """What a sound is: the numbers that describe a file, a sound in memory, the checks every sound passes."""
 
+import os
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -56,6 +57,11 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release the file."""
+
+
+def native_path(path: str | os.PathLike[str]) -> str | bytes:
+    """Return the path as `soundfile` is to get it, which by itself refuses names that are not UTF-8."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def check_rate(sample_rate: int, name: str) -> int:

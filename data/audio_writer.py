@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
-from .audio_types import Samples, as_wav, check_channels, check_finite, check_rate
+from .audio_types import Samples, as_wav, check_channels, check_finite, check_rate, native_path
 from .audio_wav import PIPE_SUBTYPES, wav_bytes, wav_header
 from .errors import AudioError
 from .replacing import is_stream
@@ -37,7 +37,8 @@ _BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _FLOATS = ("FLOAT", "DOUBLE")
 _SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM: a call of the operating system failed
 _FULL_DISK = 1 << 16  # bytes left on a disk that took no further block
-_MAX_WAV_BYTES = 2**32 - 4096  # a WAV counts its bytes in 32 bits, headers included
+_MAX_BYTES = 2**32 - 4096  # WAV and AIFF count their bytes in 32 bits, headers included
+_AT_ONCE = 65_536  # samples per channel: libvorbis puts what it is given on the stack
 
 
 class AudioWriter:
@@ -100,7 +101,7 @@ class AudioWriter:
         self._limit: int | None = None
         if str(path) == "-":
             self._subtype = self._check_subtype(subtype, "PCM_16", PIPE_SUBTYPES)
-            if sys.stdout is None or sys.stdout.isatty():
+            if sys.__stdout__ is None or sys.stdout is None or sys.stdout.isatty():
                 raise AudioError(
                     "standard output: sound is not written to a terminal, pipe it or name a file"
                 )
@@ -142,7 +143,9 @@ class AudioWriter:
             samples = self._quantise(wav)
             self.length_written += wav.shape[1]
             if self._limit is not None and self.length_written > self._limit:
-                raise AudioError(f"{self.name}: a WAV file holds at most 4 GiB; name it .flac, .w64 or .rf64")
+                raise AudioError(
+                    f"{self.name}: {self._container} holds at most 4 GiB; name it .flac, .w64 or .rf64"
+                )
             self._put(samples)
         except BaseException:
             self.discard()
@@ -202,9 +205,10 @@ class AudioWriter:
         else:
             allowed = tuple(s for s in (*_BITS, *_FLOATS) if soundfile.check_format(container, s))
         self._subtype = self._check_subtype(subtype, default, allowed)
-        if container == "WAV":
+        self._container = container
+        if container in ("WAV", "AIFF"):
             width = _BITS.get(self._subtype, 64 if self._subtype == "DOUBLE" else 32) // 8
-            self._limit = _MAX_WAV_BYTES // (width * self._channels)
+            self._limit = _MAX_BYTES // (width * self._channels)
         if target.is_dir():
             raise AudioError(f"{self.name}: is a folder, expected the name of a file")
         if os.path.lexists(target) and not self._force:
@@ -217,7 +221,7 @@ class AudioWriter:
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             self._partial = partial
             self._file = soundfile.SoundFile(
-                str(partial), "w", sample_rate, self._channels, self._subtype, format=container
+                native_path(partial), "w", sample_rate, self._channels, self._subtype, format=container
             )
             if comment is not None:
                 with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
@@ -253,8 +257,10 @@ class AudioWriter:
         try:
             if self._pipe is not None:
                 self._pipe.write(wav_bytes(samples, self._subtype))
+                self._pipe.flush()
             elif self._file is not None:
-                self._file.write(samples)
+                for start in range(0, len(samples), _AT_ONCE):
+                    self._file.write(samples[start : start + _AT_ONCE])
             else:
                 raise AudioError(f"{self.name}: is closed")
         except (OSError, soundfile.SoundFileError, AssertionError) as error:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import AudioError, MynahError
-from .replacing import replace_text
+from .replacing import replace_text, replacing
 
 AHEAD = 2 * (os.cpu_count() or 1)  # recordings that are read before they are written
 
@@ -49,6 +49,7 @@ def pack(
     [T], and is called in threads, for some recordings ahead.
 
     Both files are written to temporary names and renamed, the index last: a killed packing leaves no corpus.
+    Two processes may pack the same recordings at a time: each has names of its own.
 
     Args:
         recordings: what to pack, in this order.
@@ -61,33 +62,33 @@ def pack(
         MynahError: nothing readable.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
     entries, start = [], 0
-    with open(part, "wb") as f, ThreadPoolExecutor(os.cpu_count()) as pool:
-        rest = iter(recordings)
-        reading = deque(pool.submit(r[3]) for r in islice(rest, AHEAD))
-        for id_, group, speaker, _ in progress(recordings):
-            found = reading.popleft()
-            reading.extend(pool.submit(r[3]) for r in islice(rest, 1))
-            try:
-                wav = np.asarray(found.result())
-            except AudioError as error:
-                if unreadable is None:
-                    raise
-                unreadable(id_, error)
-                continue
-            pcm = np.clip(np.round(wav * 32768.0), -32768, 32767).astype("<i2")
-            f.write(pcm.tobytes())
-            entries.append(Entry(id_, group, speaker, start, len(pcm)))
-            start += len(pcm)
     index = index_of(out)
-    index.unlink(missing_ok=True)  # of an earlier corpus: it must not be read with these samples
-    if not start:
-        part.unlink()
-        raise MynahError(f"{out.name}: none of the {len(recordings)} recordings could be read")
-    os.replace(part, out)
+    with replacing(out) as part:
+        with open(part, "wb") as f, ThreadPoolExecutor(os.cpu_count()) as pool:
+            rest = iter(recordings)
+            reading = deque(pool.submit(r[3]) for r in islice(rest, AHEAD))
+            for id_, group, speaker, _ in progress(recordings):
+                found = reading.popleft()
+                reading.extend(pool.submit(r[3]) for r in islice(rest, 1))
+                try:
+                    wav = np.asarray(found.result())
+                except AudioError as error:
+                    if unreadable is None:
+                        raise
+                    unreadable(id_, error)
+                    continue
+                pcm = np.clip(np.round(wav * 32768.0), -32768, 32767).astype("<i2")
+                f.write(pcm.tobytes())
+                entries.append(Entry(id_, group, speaker, start, len(pcm)))
+                start += len(pcm)
+        index.unlink(missing_ok=True)  # of an earlier corpus: it must not be read with these samples
+        if not start:
+            raise MynahError(f"{out.name}: none of the {len(recordings)} recordings could be read")
     replace_text(index, json.dumps([list(e) for e in entries]))
-    return open_packed(out)
+    return PackedCorpus(
+        np.memmap(out, "<i2", "r"), entries
+    )  # another process may be about to replace the index
 
 
 def index_of(path: Path) -> Path:

@@ -23,12 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import audio
 from .errors import AudioError, MynahError
+from .json_text import parse_json
 
 SPLITS = ("train", "val", "test")
+LONGEST = 10**9  # seconds of a recording
 HELD_OUT = 0.05  # share of the speakers that goes to val, and to test
 AUDIO_SUFFIXES = frozenset({*audio.FORMATS, ".m4a", ".mp4", ".aac", ".webm", ".mkv", ".wma", ".mka", ".oga"})
 
@@ -74,8 +76,8 @@ def read_manifest(folder: str | os.PathLike[str], unreadable_as_empty: bool = Fa
             out.
 
     Raises:
-        ManifestError: the folder is missing or holds no recordings; a line is malformed (named with its file
-            and number); a listed file is missing; two recordings have one id.
+        ManifestError: the folder is missing or holds no recordings; a folder in it cannot be read; a line is
+            malformed (named with its file and number); a listed file is missing; two recordings have one id.
         AudioError: a sound file of a layout without a manifest cannot be read (without
             `unreadable_as_empty`).
     """
@@ -105,7 +107,7 @@ def assign_splits(recordings: Iterable[Recording]) -> list[Recording]:
     keys = [recording.speaker or recording.id for recording in items]
     if len(set(keys)) < 3:
         keys = [recording.id for recording in items]
-    order = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).digest())
+    order = sorted(set(keys), key=lambda key: hashlib.sha256(os.fsencode(key)).digest())
     held_out = max(1, round(HELD_OUT * len(order))) if len(order) >= 3 else 0
     test, val = set(order[:held_out]), set(order[held_out : 2 * held_out])
     split = {key: "test" if key in test else "val" if key in val else "train" for key in order}
@@ -145,7 +147,7 @@ def _read_jsonl(path: Path) -> Iterator[Recording]:
 
 def _parse_line(line: bytes, base: Path) -> Recording:
     try:
-        entry = json.loads(line.decode("utf-8-sig"))
+        entry = parse_json(line.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at character {error.pos + 1})") from error
     if not isinstance(entry, dict):
@@ -159,8 +161,8 @@ def _parse_line(line: bytes, base: Path) -> Recording:
     if entry["split"] not in SPLITS:
         raise ValueError(f"split {entry['split']!r} is not one of {', '.join(SPLITS)}")
     seconds = entry["seconds"]
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        raise ValueError(f"seconds {seconds!r}, expected a number above 0")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST:
+        raise ValueError(f"seconds {seconds!r:.40}, expected a number above 0, {LONGEST} at most")
     path = base / entry["audio"]
     if not path.is_file():
         raise ValueError(f"no such file: {path}")
@@ -246,12 +248,16 @@ def _audio_files(root: Path) -> list[Path]:
     """Sound files below `root`, sorted, without hidden ones (such as macOS's ._ companions)."""
     paths = (
         Path(folder, name)
-        for folder, folders, names in os.walk(root)
+        for folder, folders, names in os.walk(root, onerror=_unreadable)
         if _prune(folders)
         for name in names
         if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
     )
     return sorted(paths)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise ManifestError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def _prune(folders: list[str]) -> bool:

@@ -7,7 +7,8 @@ A folder holds
 - `00000.jsonl`, ...: a line for each recording of the shard, see `Label`. A shard without it does not count;
 - `alignments.jsonl`, where `mynah tokenize --align` has made one: for each recording that is aligned its
   `id`, `phonemes` (a list of symbols) and `durations` (frames of each; they add up to its own);
-- `errors.jsonl`: `id`, `path` and `error` of what could not be read when the folder was last written to.
+- `errors.jsonl`: `id`, `path` and `error` of what could not be read when the folder was last written to;
+- `.lock`: empty; whoever writes to the folder holds a lock on it.
 
 Arrays and labels are written to temporary names and renamed, the labels last: a writer killed at any moment
 loses the recordings of one shard at the most, and the next one goes on behind the last whole shard.
@@ -27,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import MynahError
-from .replacing import replace_text
+from .json_text import parse_json
+from .locking import lock_folder
+from .replacing import replace_text, replacing
 from .views import part_of, recording_of, seen_durations
 
 SHARD_FRAMES = 1 << 18  # 87 minutes at 50 frames/s; 3 MB at 6 codebooks
@@ -85,6 +88,7 @@ class Alignment(NamedTuple):
 
 class ShardWriter:
     """Adds recordings to a folder of tokens, as a context manager; what was added is kept however it ends.
+    No other writer can have the folder meanwhile.
 
     Args:
         folder: made where it does not exist; one that holds tokens is gone on with.
@@ -94,12 +98,23 @@ class ShardWriter:
         finished: ids of the recordings in the folder, and the split of each.
 
     Raises:
-        ShardError: the folder holds other codes.
+        ShardError: the folder holds other codes, or another writer is at work in it.
     """
 
     def __init__(self, folder: Path, info: TokenInfo):
         self.folder, self.info = folder, info
         folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock = lock_folder(folder)
+        except BlockingIOError:
+            raise ShardError(f"{folder}: another program is writing tokens into it") from None
+        try:
+            self._open(folder, info)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, folder: Path, info: TokenInfo) -> None:
         if (folder / "tokens.json").exists():
             earlier = _read_info(folder)
             if earlier != info:
@@ -120,7 +135,14 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let other writers in, as the `with` block does when it has written what was added."""
+        self._lock.close()
 
     def add(self, label: Label, codes: NDArray[np.integer]) -> None:
         """Add a recording.
@@ -142,7 +164,7 @@ class ShardWriter:
 
     def failed(self, id_: str, path: Path, error: Exception) -> None:
         """Note a recording that could not be read."""
-        with open(self.folder / ERRORS, "a", encoding="utf-8") as f:
+        with open(self.folder / ERRORS, "a", encoding="utf-8", errors="backslashreplace") as f:
             line = {"id": id_, "path": str(path), "error": str(error)}
             f.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -151,10 +173,8 @@ class ShardWriter:
         if not self._labels:
             return
         name = self.folder / f"{self._number:05d}"
-        temporary = name.with_suffix(".npy.part")
-        with open(temporary, "wb") as f:
+        with replacing(name.with_suffix(".npy")) as temporary, open(temporary, "wb") as f:
             np.save(f, np.concatenate(self._codes), allow_pickle=False)
-        os.replace(temporary, name.with_suffix(".npy"))
         lines = [json.dumps(label._asdict(), ensure_ascii=False) + "\n" for label in self._labels]
         replace_text(name.with_suffix(".jsonl"), "".join(lines))
         self._labels, self._codes, self._frames = [], [], 0
@@ -282,7 +302,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
             except ValueError as error:
                 raise ShardError(f"{path}, line {number}: not JSON ({error})") from None
             if not isinstance(entry, dict):
@@ -293,7 +313,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _read_info(folder: Path) -> TokenInfo:
     path = folder / "tokens.json"
     try:
-        info = TokenInfo(**json.loads(path.read_text()))
+        info = TokenInfo(**parse_json(path.read_text()))
     except FileNotFoundError:
         raise ShardError(f"{folder}: no tokens in it (mynah tokenize makes them)") from None
     except (OSError, ValueError, TypeError) as error:

@@ -5,7 +5,6 @@ threads.
 """
 
 import itertools
-import json
 import math
 import os
 import secrets
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AudioError, MynahError
+from .json_text import parse_json
 from .stft import stft_magnitude
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def _read_progress(path: Path) -> dict[int, dict[str, float]]:
     records: dict[int, dict[str, float]] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
                 raise ValueError("not a JSON object with an integer 'step'")
         except ValueError as error:

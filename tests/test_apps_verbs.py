@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mynah.apps import files
+from mynah.codec.bitstream import BitstreamWriter, Header
 from mynah.data import audio
 from mynah.data.errors import MynahError
 
@@ -140,6 +141,7 @@ def npy(header: str) -> bytes:
         (np.full((1, 3, 40), 1024), "codes 1024 to 1024, allowed are 0 to 1023"),
         (np.full((1, 3, 40), -1), "codes -1 to -1"),
         (np.zeros((1, 3, 0), int), "expected integer codes [C, K, N]"),
+        (np.zeros((1, 3, 1), int), "holds no samples, 2 frames are the least"),
         (np.array([{}]), "not a NumPy array that can be read"),
         (b"\x93NUMPY\x01\x00", "not a NumPy array that can be read"),
         (npy("{'descr': '<i2', 'fortran_order': False, 'shape': (1, 3, 10"), "not a NumPy array that can be"),
@@ -173,10 +175,46 @@ def test_tokens_go_by_the_name_of_the_result_where_the_source_has_none(
     assert (wrong.returncode, "text.txt: not a NumPy array" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("length", 10**400, "its 40 frames hold"),
+        ("sample_rate", 10**400, "sample rate"),
+        ("length", 0, "holds no samples"),
+        (None, None, "nested too deeply"),
+    ],
+)
+def test_what_lies_beside_an_array_may_be_anything(mynah, tiny, tiny_folder, tmp_path, key, value, words):
+    np.save(tmp_path / "a.npy", np.zeros((1, 3, 40), int))
+    stated = {"codec": "tiny", "identity": tiny.identity, "sample_rate": 16_000, "length": 39 * 320}
+    text = json.dumps(stated | {key: value}) if key else "[" * 100_000
+    (tmp_path / "a.npy.json").write_text(text)
+    result = mynah("tokens", tmp_path / "a.npy", "--codec", tiny_folder)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert words in result.stderr
+    assert not (tmp_path / "a.mynah").exists()
+
+
 def test_a_pipe_gets_wav_alone(talk, mynah, tiny_folder):
-    result = mynah("decode", talk, "-", "--suffix", ".flac", "--codec", tiny_folder)
-    assert result.returncode == 2
-    assert "standard output gets .wav alone" in result.stderr
+    for arguments in ((talk, "-"), ("-", "-"), ("-",)):
+        result = mynah("decode", *arguments, "--suffix", ".flac", "--codec", tiny_folder)
+        assert result.returncode == 2
+        assert "standard output gets .wav alone" in result.stderr
+
+
+def test_a_file_of_no_samples_is_no_sound(mynah, mynah_process, tiny, tiny_folder, tmp_path):
+    path, config = tmp_path / "a.mynah", tiny.config
+    with open(path, "wb") as file:
+        header = Header(config.name, tiny.identity, 16_000, 1, 3, config.frame_rate)
+        writer = BitstreamWriter(file, header, tiny.tables)
+        writer.write(np.zeros((1, 3, 1), int))
+        writer.close(0)
+    assert "holds no samples" in mynah("decode", path, "--codec", tiny_folder).stderr
+    arguments = ("decode", "-", tmp_path / "out.wav", "--codec", tiny_folder)
+    process = mynah_process(*arguments, stdin=subprocess.PIPE)
+    _, error = process.communicate(path.read_bytes(), timeout=60)
+    assert (process.returncode, error) == (2, b"mynah: standard input: holds no samples\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mynah"]
 
 
 def test_an_array_that_lies_about_its_size_costs_no_memory(mynah, tiny_folder, tmp_path):

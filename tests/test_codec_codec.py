@@ -322,14 +322,21 @@ def test_a_config_with_unknown_or_wrong_values(folder):
         (config | {"depth": 3}, r"unknown keys \['depth'\]"),
         (config | {"kernel": "7"}, "kernel='7'"),
         (config | {"n_codebooks": 13}, "all 13 codebooks"),
+        (config | {"bitrates": [float("nan")]}, r"bitrates=\(nan,\): kbit/s up to 10000"),
+        (config | {"bitrates": [1.5, 1e308]}, r"bitrates=\(1\.5, 1e\+308\): kbit/s up to 10000"),
+        (config | {"bitrates": [10**400]}, "bitrates=.*: a list of numbers"),
+        (config | {"encoder_dim": 10**6}, "encoder_dim=1000000: a whole number up to 8192"),
+        (config | {"fine_dim": 8192, "fine_layers": 200}, "weights in all, 1000000000 at most"),
+        (config | {"n_fft": 10**9}, "n_fft=1000000000"),
         ([1, 2], "JSON object"),
     ):
         (folder / "config.json").write_text(json.dumps(changed))
         with pytest.raises(CheckpointError, match=named):
             Codec.from_pretrained(folder)
-    (folder / "config.json").write_text('{"name": ')
-    with pytest.raises(CheckpointError, match=r"config\.json: not a readable"):
-        Codec.from_pretrained(folder)
+    for text in ('{"name": ', "[" * 100_000):
+        (folder / "config.json").write_text(text)
+        with pytest.raises(CheckpointError, match=r"config\.json: not a readable"):
+            Codec.from_pretrained(folder)
 
 
 def test_tensors_missing_extra_or_misshapen(folder):

@@ -74,6 +74,31 @@ def test_blocks_join_without_seams(tmp_path):
     assert np.array_equal(audio.load(tmp_path / "a.wav").wav, NOISE)
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are UTF-8 here")
+def test_a_name_that_is_not_utf_8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xe4")
+    folder.mkdir()
+    audio.save(folder / os.fsdecode(b"\xfc.flac"), NOISE, 16_000)
+    assert os.listdir(os.fsencode(folder)) == [b"\xfc.flac"]
+    assert audio.probe(folder / os.fsdecode(b"\xfc.flac")).length == 20_000
+
+
+LONG = """
+import sys
+import numpy as np
+from mynah.data import audio
+audio.save(sys.argv[1], np.zeros((2, 3_000_000), np.float32), 16_000)
+print(audio.probe(sys.argv[1]).length)
+"""
+
+
+def test_a_long_block_of_vorbis(tmp_path):
+    """In another process: libvorbis kills it where it is given so much at once."""
+    command = [sys.executable, "-c", LONG, str(tmp_path / "a.ogg")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "3000000\n"), run
+
+
 def test_no_file_before_the_end_and_none_after_an_error(tmp_path):
     for error in (RuntimeError, KeyboardInterrupt):
         with pytest.raises(error), audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer:
@@ -180,11 +205,12 @@ def test_wrong_length_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_wav_beyond_4_gib_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("mynah.data.audio_writer._MAX_WAV_BYTES", 100_000)
+@pytest.mark.parametrize(("suffix", "container"), [(".wav", "WAV"), (".aiff", "AIFF"), (".aif", "AIFF")])
+def test_more_than_4_gib_is_refused(tmp_path, monkeypatch, suffix, container):
+    monkeypatch.setattr("mynah.data.audio_writer._MAX_BYTES", 100_000)
     with (
-        pytest.raises(AudioError, match=r"holds at most 4 GiB; name it \.flac"),
-        audio.AudioWriter(tmp_path / "a.wav", 16_000, 2) as writer,
+        pytest.raises(AudioError, match=rf"{container} holds at most 4 GiB; name it \.flac"),
+        audio.AudioWriter(tmp_path / f"a{suffix}", 16_000, 2) as writer,
     ):
         writer.write(NOISE)
         writer.write(NOISE)
@@ -329,6 +355,16 @@ def test_a_comment_is_kept_where_there_is_a_place_for_it(tmp_path, suffix):
         writer.write(np.zeros(1600, np.float32))
     with soundfile.SoundFile(path) as file:
         assert file.comment == ("" if suffix in (".au", ".w64") else "made by händ")
+
+
+def test_a_pipe_gets_every_block_at_once(monkeypatch):
+    """A buffer would keep the last 8 KiB back until more comes."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw)))
+    with audio.AudioWriter("-", 16_000, 1) as writer:
+        writer.write(np.zeros(100, np.float32))
+        assert len(raw.getvalue()) == 244
+    sys.stdout.detach()
 
 
 @pytest.mark.parametrize("length", [None, 801])

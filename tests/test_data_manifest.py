@@ -1,6 +1,7 @@
 """Manifests: every layout is recognised, splits are stable and disjoint, wrong lines are named."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,12 @@ def test_relative_folder(tmp_path, monkeypatch):
         (json.dumps({**ENTRIES[0], "split": "dev"}), "line 3: split 'dev' is not one of train, val, test"),
         (json.dumps({**ENTRIES[0], "seconds": -1}), "line 3: seconds -1, expected a number above 0"),
         (json.dumps({**ENTRIES[0], "seconds": "1"}), "line 3: seconds '1', expected a number"),
+        (
+            json.dumps({**ENTRIES[0], "seconds": 10**400}),
+            r"line 3: seconds 10{39}, expected a number above 0",
+        ),
+        (json.dumps({**ENTRIES[0], "seconds": float("nan")}), "line 3: seconds nan, expected a number"),
+        ("[" * 100_000, "line 3: nested too deeply"),
         (json.dumps({**ENTRIES[0], "speaker": 7}), "line 3: 'speaker' is 7, expected text"),
         (json.dumps({**ENTRIES[0], "audio": "a/gone.flac"}), r"line 3: no such file: .*gone\.flac"),
         (json.dumps(ENTRIES[0]), "two recordings have the id 'a/1'"),
@@ -212,6 +219,27 @@ def drawn(n_speakers: int, each: int = 2) -> list[Recording]:
         Recording(f"{s}/{i}", Path("x"), "", 1.0, f"s{s}") for s in range(n_speakers) for i in range(each)
     ]
     return assign_splits(items)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    """Its sounds are not left out in silence. (Permissions do not bind root, who may run this.)"""
+    sound(tmp_path / "x" / "a.wav")
+    sound(tmp_path / "y" / "b.wav")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("y"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(MynahError, match=r"y: cannot be read \(Permission denied\)"):
+        read_manifest(tmp_path)
+
+
+def test_names_that_are_not_utf_8_have_splits():
+    recordings = [Recording(f"r{i}", Path("a"), "", 1.0, f"speaker \udcfc{i}") for i in range(4)]
+    assert {recording.split for recording in assign_splits(recordings)} == {"train", "val", "test"}
 
 
 def test_splits_are_five_percent_of_the_speakers_each():

@@ -1,5 +1,6 @@
 """Metrics: published values, analytic values, an independent implementation, and order."""
 
+import subprocess
 import sys
 import warnings
 
@@ -45,6 +46,37 @@ def test_pesq_of_identical_sounds_is_the_top_of_p862_2():
     top = 0.999 + 4 / (1 + np.exp(-1.3669 * 4.5 + 3.8224))
     assert top == pytest.approx(4.643888, abs=1e-6)
     assert metrics.pesq_wb(voice(), voice()) == pytest.approx(top, abs=1e-5)
+
+
+BURSTS = """
+import sys
+import numpy as np
+from mynah.data import metrics
+time = np.arange(round(float(sys.argv[1]) * 16_000))
+wav = 0.5 * np.sin(2 * np.pi * 440 * time / 16_000) * (time % int(sys.argv[2]) < int(sys.argv[3]))
+print(metrics.pesq_wb(wav, wav + 1e-3 * np.random.default_rng(0).standard_normal(len(wav))))
+"""
+
+
+@pytest.mark.parametrize(("seconds", "period", "on"), [(18, 6208, 2944), (18, 6400, 3008), (60, 6400, 3008)])
+def test_pesq_has_room_for_every_utterance(seconds, period, on):
+    """Bursts as dense as PESQ still tells apart, in another process: it is killed where they are too many."""
+    needs("pesq")
+    command = [sys.executable, "-c", BURSTS, str(seconds), str(period), str(on)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run
+    assert 1 < float(run.stdout) < 4.65
+
+
+def test_pesq_of_a_long_sound_is_the_mean_of_its_pieces():
+    needs("pesq")
+    ref = voice(20.0)
+    deg = ref + noise(len(ref), 0.001) * np.linspace(0.1, 1, len(ref))
+    halves = [metrics.pesq_wb(ref[part], deg[part]) for part in (slice(160_000), slice(160_000, None))]
+    assert halves[0] != halves[1]
+    assert metrics.pesq_wb(ref, deg) == pytest.approx(np.mean(halves), abs=1e-9)
+    ref[160_000:] = 0
+    assert metrics.pesq_wb(ref, deg) == halves[0]
 
 
 def test_stoi_and_estoi_of_identical_sounds_are_one():

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -75,6 +77,7 @@ def test_killed_while_writing_a_shard(folder, monkeypatch, moment):
         patch.setattr(shards.os, "replace", killed)
         with pytest.raises(MemoryError):
             writer.flush()
+        writer.close()  # as the system does for a process that is killed
     reached = {found.id for found in TokenCorpus(folder).labels}
     assert reached == {"r0", "r1", "r2"} | ({"r3"} if moment == 4 else set())
     with ShardWriter(folder, INFO) as writer:
@@ -84,6 +87,33 @@ def test_killed_while_writing_a_shard(folder, monkeypatch, moment):
     corpus = TokenCorpus(folder)
     assert [found.id for found in corpus.labels] == ["r0", "r1", "r2", "r3", "r4"]
     assert np.array_equal(corpus.codes(corpus.labels[-1]), codes(6, 6))
+
+
+def test_one_writer_at_a_time(folder):
+    with ShardWriter(folder, INFO) as writer:
+        with pytest.raises(ShardError, match="tokens: another program is writing tokens into it"):
+            ShardWriter(folder, INFO)
+        writer.add(label("r3"), codes(2, 3))
+    with pytest.raises(ShardError, match="name another folder"):
+        ShardWriter(folder, dataclasses.replace(INFO, n_codebooks=2))
+    with pytest.raises(RuntimeError), ShardWriter(folder, INFO) as writer:
+        assert list(writer.finished) == ["r0", "r1", "r2", "r3"]
+        raise RuntimeError
+    with ShardWriter(folder, INFO):
+        assert not list(folder.glob("*.part"))
+
+
+def test_one_writer_at_a_time_of_several_processes(folder):
+    script = (
+        "import pathlib, sys; from mynah.data.shards import ShardError, ShardWriter, TokenInfo\n"
+        "try: ShardWriter(pathlib.Path(sys.argv[1]), TokenInfo('tiny', 'ab' * 32, 50.0, 3, 16)).close()\n"
+        "except ShardError as error: print(error)"
+    )
+    command = [sys.executable, "-c", script, str(folder)]
+    with ShardWriter(folder, INFO):
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == f"{folder}: another program is writing tokens into it\n"
+    assert not subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_codes_of_another_codec_are_refused(folder):
@@ -108,6 +138,8 @@ def damage(folder, name: str, how) -> None:
         ("00000.npy", lambda data: b"\x80" + data, r"00000\.npy: damaged"),
         ("00000.npy", lambda data: data.replace(b"<i2", b"<f2"), r"damaged, float16 \[12, 3\]"),
         ("00000.jsonl", lambda data: data[:-5], r"00000\.jsonl, line 2: not JSON"),
+        ("00000.jsonl", lambda data: b"[" * 100_000, r"00000\.jsonl, line 1: not JSON \(nested too deeply\)"),
+        ("tokens.json", lambda data: b"[" * 100_000, r"tokens\.json: not readable \(nested too deeply\)"),
         ("00000.jsonl", lambda data: b"[]\n", r"00000\.jsonl, line 1: not a JSON object"),
         ("00000.jsonl", lambda data: b"{}\n", r"00000\.jsonl, line 1: the keys id, corpus"),
         ("00001.jsonl", lambda data: data.replace(b": 4", b": 5"), "r2 should be frames 0 to 5 of shard 1,"),
@@ -132,7 +164,8 @@ def test_what_is_missing(folder, tmp_path):
         TokenCorpus(folder)
     with pytest.raises(ShardError, match="no tokens in it"):
         TokenCorpus(tmp_path / "nowhere")
-    ShardWriter(tmp_path / "new", INFO).flush()
+    with ShardWriter(tmp_path / "new", INFO):
+        pass
     with pytest.raises(ShardError, match="no recordings in it yet"):
         TokenCorpus(tmp_path / "new")
 

@@ -2,7 +2,8 @@
 # Train the codec: runs/train_codec.sh DATA OUT
 # OUT/reconstruction learns everything; from it OUT/adversarial learns the decoder against a discriminator; from the mean of
 # both, OUT/mean, OUT/decoder learns the decoder once more; from the mean of these two, OUT/nearly, OUT/again learns everything
-# again, and OUT/mynah-16k once more in batches of 128, which want a GPU (six minutes on a large one); it gets entropy tables.
+# again, and OUT/large and OUT/mynah-16k twice more in batches of 128 and 192, which want a GPU (six minutes each on a large one);
+# the last one gets entropy tables.
 # Run again with the same arguments, it goes on where it was stopped.
 set -eu
 data=$1 out=$2
@@ -35,7 +36,11 @@ decoder --init "$out/mean" --out "$out/decoder" --set train.stage=decoder --set 
     mynah train average "$out/mean" "$out/decoder" --out "$out/nearly"
 everything --init "$out/nearly" --out "$out/again" --set train.lr=0.0008 --set train.seed=41 \
     --set train.steps=4500 --set train.decay=0.5
-everything --init "$out/again" --out "$out/mynah-16k" --set train.lr=0.0012 --set train.seed=51 \
-    --set train.steps=4304 --set train.decay=0.6 --set train.warmup=200 --set train.batch=128 --set train.workers=14
+large() {
+    everything --set train.lr=0.0012 --set train.decay=0.6 --set train.warmup=200 --set train.workers=14 "$@"
+}
+
+large --init "$out/again" --out "$out/large" --set train.steps=4304 --set train.batch=128 --set train.seed=51
+large --init "$out/large" --out "$out/mynah-16k" --set train.steps=4279 --set train.batch=192 --set train.seed=71
 [ -e "$out/mynah-16k/tables.safetensors" ] ||
     mynah train tables "$out/mynah-16k" --data "$data" --exclude noise --exclude meetings

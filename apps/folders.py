@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, Protocol
 
 from tqdm import tqdm
 
@@ -37,28 +37,6 @@ class Tally(NamedTuple):
 
 class Stopped(Exception):
     """Raised inside the work when the user has pressed Ctrl-C."""
-
-
-def find(folder: str, suffixes: Iterable[str]) -> list[str]:
-    """Files below `folder` with one of the suffixes, sorted, hidden ones left out; each begins with it.
-
-    Raises:
-        MynahError: a folder in it cannot be read.
-    """
-    wanted = frozenset(suffixes)
-    found = []
-    for place, inside, names in os.walk(folder, onerror=_unreadable):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        found += [
-            os.path.join(place, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in wanted
-        ]
-    return sorted(found)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise MynahError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def pair(sources: Iterable[str], folder: str, out: str, suffix: str) -> list[Pair]:

@@ -21,7 +21,7 @@ from ..codec import Codec, checkpoint
 from ..codec.bitstream import BitstreamWriter, Header
 from ..data.errors import MynahError
 from ..data.json_text import parse_json
-from . import folders
+from ..data.walking import find
 from .codecs import DEFAULT, load, nominal_bitrate, open_codes
 from .files import SUFFIX, about, check_target, display_name, open_input, open_output
 from .progress import Advance, ignore
@@ -34,7 +34,7 @@ def from_arrays(source: str, target: str | None) -> bool:
     """Whether arrays are to become `.mynah` files: after the name of the source, or of the result where that
     says nothing, or what a folder holds."""
     if os.path.isdir(source):
-        return not folders.find(source, [SUFFIX])
+        return not find(source, [SUFFIX])
     named = Path(source).suffix.lower()
     return named == ".npy" or (named != SUFFIX and (target or "").endswith(SUFFIX))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from tqdm import tqdm
 
 from ..data.errors import MynahError
+from ..data.walking import find
 from . import files, folders
 from .progress import seconds_bar
 
@@ -56,7 +57,7 @@ def run(
         raise MynahError(f"{target}: is a file, a folder is needed for the results of the folder {source}")
     if new_suffix in suffixes and os.path.exists(target) and os.path.samefile(source, target):
         raise MynahError(f"{target}: is the input as well, name another folder for the results")
-    found = folders.find(source, suffixes)
+    found = find(source, suffixes)
     if not found:
         raise MynahError(f"{source}: holds no {' or '.join(sorted(suffixes))} files")
     check()
@@ -84,7 +85,7 @@ def info(source: str, codec: str | None) -> int:
         report = describe(source, codec)
         print("\n".join(report.lines))
         return OK if report.intact else FAILED
-    found = folders.find(source, [files.SUFFIX])
+    found = find(source, [files.SUFFIX])
     if not found:
         raise MynahError(f"{source}: holds no {files.SUFFIX} files")
     intact = True

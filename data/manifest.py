@@ -23,11 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from . import audio
 from .errors import AudioError, MynahError
 from .json_text import parse_json
+from .walking import find
 
 SPLITS = ("train", "val", "test")
 LONGEST = 10**9  # seconds of a recording
@@ -76,8 +77,9 @@ def read_manifest(folder: str | os.PathLike[str], unreadable_as_empty: bool = Fa
             out.
 
     Raises:
-        ManifestError: the folder is missing or holds no recordings; a folder in it cannot be read; a line is
-            malformed (named with its file and number); a listed file is missing; two recordings have one id.
+        ManifestError: the folder is missing or holds no recordings; a line is malformed (named with its file
+            and number); a listed file is missing; two recordings have one id.
+        MynahError: a folder in it cannot be read.
         AudioError: a sound file of a layout without a manifest cannot be read (without
             `unreadable_as_empty`).
     """
@@ -245,25 +247,8 @@ def _read_tree(root: Path, files: list[Path]) -> list[Recording]:
 
 
 def _audio_files(root: Path) -> list[Path]:
-    """Sound files below `root`, sorted, without hidden ones (such as macOS's ._ companions)."""
-    paths = (
-        Path(folder, name)
-        for folder, folders, names in os.walk(root, onerror=_unreadable)
-        if _prune(folders)
-        for name in names
-        if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
-    )
-    return sorted(paths)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise ManifestError(f"{error.filename}: cannot be read ({error.strerror})")
-
-
-def _prune(folders: list[str]) -> bool:
-    """Keep os.walk out of hidden folders."""
-    folders[:] = [name for name in folders if not name.startswith(".")]
-    return True
+    """Sound files below `root`, sorted."""
+    return sorted(map(Path, find(os.fspath(root), AUDIO_SUFFIXES)))
 
 
 def _read_text(path: Path) -> str:

@@ -218,11 +218,13 @@ def _conditions(network: LMNetwork, time: Tensor, condition: Condition, guidance
     Each item is encoded without the padding that others need, which would move the last bits of the sums: a
     network in 8 bits rounds them to other numbers, and another code is drawn.
     """
-    made = {
-        0: lambda: [network.conditioner(time[i : i + 1], _alone(condition, i)) for i in range(len(time))],
-        1: lambda: [network.conditioner(time, Condition())],
-    }
-    return torch.cat([part for kind in _wanted(guidance) for part in made[kind]()])
+    parts: list[Tensor] = []
+    for kind in _wanted(guidance):
+        if kind:
+            parts.append(network.conditioner(time, Condition()))
+        else:
+            parts += [network.conditioner(one[None], _alone(condition, i)) for i, one in enumerate(time)]
+    return torch.cat(parts)
 
 
 def _alone(condition: Condition, item: int) -> Condition:

@@ -1,10 +1,8 @@
 """Folders: the tree is kept, finished files are skipped, one bad file does not keep the others back."""
 
-import os
-
 import pytest
 
-from mynah.apps.folders import Tally, convert, find, pair
+from mynah.apps.folders import Tally, convert, pair
 from mynah.data import audio
 from mynah.data.errors import MynahError
 
@@ -110,22 +108,3 @@ def test_errors_are_told_and_counted(tmp_path):
     assert sorted(told) == [
         "one is bad", "x/0.wav was odd", "x/2.wav: Input/output error", "x/3.wav was odd",
     ]  # fmt: skip
-
-
-def test_a_folder_that_cannot_be_read(talks, monkeypatch):
-    """Its files are not left out in silence. (Permissions do not bind root, who may run this.)"""
-    scandir = os.scandir
-
-    def refuse(path):
-        if str(path).endswith("er"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(MynahError, match=r"talks/deep/er: cannot be read \(Permission denied\)"):
-        find(str(talks), [".wav"])
-
-
-def test_finding(talks):
-    found = [path.removeprefix(str(talks)) for path in find(str(talks), [".wav", ".ogg"])]
-    assert found == ["/a.wav", "/deep/bad.wav", "/deep/c.ogg"]

@@ -1,7 +1,6 @@
 """Manifests: every layout is recognised, splits are stable and disjoint, wrong lines are named."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -219,22 +218,6 @@ def drawn(n_speakers: int, each: int = 2) -> list[Recording]:
         Recording(f"{s}/{i}", Path("x"), "", 1.0, f"s{s}") for s in range(n_speakers) for i in range(each)
     ]
     return assign_splits(items)
-
-
-def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
-    """Its sounds are not left out in silence. (Permissions do not bind root, who may run this.)"""
-    sound(tmp_path / "x" / "a.wav")
-    sound(tmp_path / "y" / "b.wav")
-    scandir = os.scandir
-
-    def refuse(path):
-        if str(path).endswith("y"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(MynahError, match=r"y: cannot be read \(Permission denied\)"):
-        read_manifest(tmp_path)
 
 
 def test_names_that_are_not_utf_8_have_splits():

@@ -15,7 +15,7 @@ from ..data import metrics
 from ..data.errors import MynahError
 from ..data.manifest import Recording, read_manifest
 from ..data.token_crops import Example
-from ..lm import LanguageModel, Sampling
+from ..lm import LanguageModel, Sampling, checkpoint
 from . import codecs, evaluate_likeness
 from .continuing import LEAST, check_models, continued, listener_for, sampling_at
 from .continuing_takes import Listener
@@ -88,32 +88,33 @@ def evaluate(
     Raises:
         MynahError: no such model or data, models that do not fit each other, no recordings of 10 s.
     """
-    reader = LanguageModel.from_pretrained(model)
-    coder = codecs.load(codec or reader.config.codec)
-    check_models(reader, coder)
+    speaker = LanguageModel.from_pretrained(model, int8=True)
+    config = speaker.config
+    coder = codecs.load(codec or config.codec)
+    check_models(speaker, coder)
     recordings = prompts(data, split, groups, limit)
     note = Notes(tell)
     report = about(coder, data=data, split=split, groups=list(groups), seed=seed, temperature=temperature)
-    report |= {"takes": takes, "model": reader.config.name, "notes": note.lines, "complete": False}
+    report |= {"takes": takes, "model": config.name, "notes": note.lines, "complete": False}
     voices = evaluate_likeness.speaker_head(coder, speaker_head, note)
     report |= {"speaker_head": voices.config.name if voices else None}
     ear = listener_for(coder, takes, temperature)
     write(report, out)  # what cannot be written shall fail now
 
     with_dnsmos = "dnsmos" in usable(["dnsmos"], note)
-    speaker = LanguageModel.from_pretrained(model, int8=True)
     codes, rows = [], []
     for number, recording in enumerate(
         tqdm(recordings, unit="prompt", desc="evaluating", disable=None, leave=False)
     ):
-        codes.append(codes_of(recording, coder, reader.config.n_codebooks))
+        codes.append(codes_of(recording, coder, config.n_codebooks))
         sampling = sampling_at(temperature)
         rows.append(scored(speaker, coder, codes[-1], sampling, seed + number, with_dnsmos, voices, ear))
-    bits = bits_per_code(reader.network, [whole(one, reader.config.max_frames) for one in codes])
+    network = checkpoint.load(model).eval()
+    bits = bits_per_code(network, [whole(one, config.max_frames) for one in codes])
     report |= summary(rows, with_dnsmos)
     report["bits"] = [round(float(value), 4) for value in bits]
     report["bits_per_frame"] = round(float(bits.sum()), 4)
-    report["kbps"] = round(float(bits.sum()) * reader.config.frame_rate / 1000, 4)
+    report["kbps"] = round(float(bits.sum()) * config.frame_rate / 1000, 4)
     report["complete"] = True
     for line in continuation_lines(report):
         tell(line)

@@ -61,9 +61,7 @@ def own_rows(config: LMConfig, frames: int, repeats: int) -> list[Row]:
     seconds = frames / config.frame_rate
     for name in ("mynah fp32", "mynah int8"):
         network = LMNetwork(config)
-        if name.endswith("int8"):
-            quantize(network)
-        model = LanguageModel(network)
+        model = LanguageModel(quantize(network) if name.endswith("int8") else network)
 
         def speak(model: LanguageModel = model) -> int:
             generators = [torch.Generator().manual_seed(0)]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import patterns
 from .condition import UNKNOWN, Condition
+from .int8 import Int8Network
 from .layers import rotation
 from .network import Cache, LMNetwork
 from .sampling import Sampling, sample, sample_again, uniforms
@@ -95,7 +96,7 @@ def plan(
 
 @torch.inference_mode()
 def generate(
-    network: LMNetwork,
+    network: LMNetwork | Int8Network,
     prompts: Sequence[Tensor],
     n_frames: Sequence[int],
     condition: Condition,
@@ -103,7 +104,7 @@ def generate(
     generators: Sequence[torch.Generator],
     guidance: float = 1.0,
     at_least: Sequence[int] | None = None,
-    memory: Sequence[Tensor] = (),
+    memory: Tensor | None = None,
 ) -> Iterator[Frames]:
     """Frames as soon as all their codes are made.
 
@@ -136,9 +137,9 @@ def generate(
     conditions = _conditions(network, layout.time.to(device), condition, guidance)
     rows = len(conditions) // batch  # 2 with guidance: conditioned, then not
     turn = rotation(layout.time.to(device), config.head_dim).repeat(1, rows, 1, 1, 1)
-    cache = Cache(network, len(conditions), width)
-    if memory:
-        cache.recall(layer[:, _wanted(guidance)].repeat_interleave(batch, 1) for layer in memory)
+    cache = Cache(config, len(conditions), width, network.tables)
+    if memory is not None:
+        cache.recall(memory[:, :, _wanted(guidance)].repeat_interleave(batch, 2))
     for first, last, making in steps.blocks:
         first = max(first, cache.length)
         if first >= last:
@@ -180,8 +181,8 @@ def generate(
 
 
 @torch.inference_mode()
-def read(network: LMNetwork, prompt: Tensor, condition: Condition) -> list[Tensor]:
-    """Keys and values of a prompt [K, P], per layer [2, 2, heads, steps, head_dim]: with its condition, and
+def read(network: LMNetwork | Int8Network, prompt: Tensor, condition: Condition) -> Tensor:
+    """Keys and values of a prompt [K, P], [2, layers, 2, heads, steps, head_dim]: with its condition, and
     without, as guidance needs them. No steps where the pattern orders them by the length of what follows.
 
     Args:
@@ -192,16 +193,16 @@ def read(network: LMNetwork, prompt: Tensor, condition: Condition) -> list[Tenso
     config, device = network.config, network.tables.device
     n_frames = prompt.shape[1]
     if not n_frames or config.pattern not in patterns.STREAMABLE:
-        return Cache(network, 2, 0).layers
+        return Cache(config, 2, 0, network.tables).whole
     layout = patterns.layout(config.pattern, config.n_codebooks, [n_frames])
     time = layout.time[:, layout.time[0] < n_frames].to(device)
     steps = time.shape[1]
     tokens = patterns.to_steps(prompt[None], layout.source[:, :, :steps], config.none).to(device)
     conditions = _conditions(network, time, condition, BOTH)
-    cache = Cache(network, 2, steps)
+    cache = Cache(config, 2, steps, network.tables)
     turn = rotation(time, config.head_dim).repeat(1, 2, 1, 1, 1)
     network.step(tokens.repeat(2, 1, 1), conditions, turn, cache)
-    return cache.layers
+    return cache.whole
 
 
 def collect(generated: Iterator[Frames], batch: int, n_codebooks: int) -> list[Tensor]:
@@ -212,7 +213,9 @@ def collect(generated: Iterator[Frames], batch: int, n_codebooks: int) -> list[T
     return [item[:, made] for item, made in zip(codes, valid, strict=True)]
 
 
-def _conditions(network: LMNetwork, time: Tensor, condition: Condition, guidance: float) -> Tensor:
+def _conditions(
+    network: LMNetwork | Int8Network, time: Tensor, condition: Condition, guidance: float
+) -> Tensor:
     """[B, S, dim], or [2 B, S, dim] with guidance: items with their condition, then the same without.
 
     Each item is encoded without the padding that others need, which would move the last bits of the sums: a

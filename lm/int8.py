@@ -3,105 +3,116 @@
 One step of a small model reads every weight once and computes next to nothing: it is as slow as memory, and a
 quarter of the bytes is several times as fast. Each row of a weight has a scale of its own; inputs and outputs
 are bfloat16, row by row, so an item of a batch is still computed as if it were alone. What lies between the
-weights costs as much again, an operation being dearer than its arithmetic: it is done in as few as it can be.
+weights costs as much again, an operation being dearer than its arithmetic. So there are as few as can be: a
+norm's gains are in the weights that follow it, its division comes after them or cancels out, the gains of
+queries and keys are in their rotation, and every product of two weights is one weight.
 """
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import EPSILON, Block, attend
-from .network import LMNetwork
+from .layers import EPSILON, Block
+from .network import Cache, LMNetwork, visible
 
 WIDTH = 32  # torch's kernel reads past the ends of rows that are no multiple of its vectors
 
 
-class Int8Linear(nn.Module):
-    """A linear layer without bias whose weights [outputs, inputs] were rounded to 255 steps per row; what
-    comes out is bfloat16."""
+class Rounded(NamedTuple):
+    """A linear layer without bias: weights [outputs, inputs] rounded to 255 steps of `scale`, one per row."""
 
     weight: Tensor
     scale: Tensor
 
-    def __init__(self, weight: Tensor):
-        super().__init__()
-        weight = weight.detach()
-        scale = (weight.abs().amax(1) / 127).clamp_min(1e-8).bfloat16()
-        self.register_buffer("weight", (weight / scale.unsqueeze(1)).round().clamp(-127, 127).to(torch.int8))
-        self.register_buffer("scale", scale)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = torch._weight_int8pack_mm(x.flatten(0, -2).bfloat16(), self.weight, self.scale)
-        return y.view(*x.shape[:-1], -1)
+    def __call__(self, x: Tensor) -> Tensor:
+        """[N, inputs] -> bfloat16 [N, outputs]."""
+        return torch._weight_int8pack_mm(x.bfloat16(), self.weight, self.scale)
 
 
-class Int8Block(nn.Module):
-    """A `layers.Block` in evaluation mode with its weights in 8 bits.
+class Layer(NamedTuple):
+    """The weights of a `layers.Block`."""
 
-    A norm divides by the length of a vector, one operation where torch's take six; its gains are in the
-    weights that follow.
+    qkv: Rounded
+    mix: Rounded
+    gate: Rounded
+    output: Rounded
+
+
+class Int8Network(nn.Module):
+    """An `LMNetwork` for speaking on a CPU: it has that one's `step`, to the rounding.
+
+    Attributes:
+        config, conditioner: those of the network.
+        tables: float32 [K * entries, dim], what each code puts into a step.
     """
 
+    offsets: Tensor
+    tables: Tensor
+    gains: Tensor
     turned: Tensor
 
-    def __init__(self, block: Block):
+    def __init__(self, network: LMNetwork):
         super().__init__()
-        attention = block.attention
-        self.shape = attention.shape
-        self.qkv = _after(block.attention_norm, attention.qkv)
-        self.mix = Int8Linear(attention.output.weight)
-        self.gate = _after(block.norm, block.gate)
-        self.output = Int8Linear(block.output.weight)
-        self.register_buffer("turned", attention.gain.detach() * self.shape[2] ** 0.5)
+        c = self.config = network.config
+        self.conditioner = network.conditioner
+        blocks = [cast(Block, block) for block in network.blocks]
+        self.layers = [_layer(block) for block in blocks]
+        inputs = network.input.weight.detach().unflatten(1, (c.n_codebooks, -1)).permute(1, 2, 0)
+        outputs = network.output.weight.detach().unflatten(0, (c.n_codebooks, -1))
+        self.scores = _rounded(network.out_tables.detach().bmm(outputs).flatten(0, 1) * _gains(network.norm))
+        gains = torch.stack([block.attention.gain.detach() for block in blocks], 1) * c.head_dim**0.5
+        self.register_buffer("offsets", network.offsets.flatten())
+        self.register_buffer("tables", network.tables.detach().bmm(inputs).flatten(0, 1))
+        self.register_buffer("gains", _gains(network.input_norm))
+        self.register_buffer("turned", torch.stack([gains, gains.roll(c.head_dim // 2, -1)]))
 
-    def forward(
-        self,
-        x: Tensor,
-        turn: Tensor,
-        mask: Tensor | None = None,
-        causal: bool = False,
-        cache: Tensor | None = None,
-        start: int = 0,
-    ) -> Tensor:
-        """As `Block.forward`, of float32."""
-        qkv = self.qkv(_unit(x)).unflatten(2, self.shape).permute(2, 0, 3, 1, 4).float()
-        qk = _unit(qkv[:2]).mul_(self.turned)
-        query, key = torch.addcmul(qk * turn[0], qk.roll(self.shape[2] // 2, -1), turn[1])
-        x = x + self.mix(attend(query, key, qkv[2], mask, causal, cache, start))
-        gate, value = self.gate(_unit(x)).chunk(2, -1)
-        return x + self.output(F.silu(gate).mul_(value))
-
-
-class Int8Scores(nn.Module):
-    """The product of every stream's output with the entries of its codebook."""
-
-    def __init__(self, tables: Tensor):
-        super().__init__()
-        self.streams = nn.ModuleList(Int8Linear(table) for table in tables)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, S, K, embedding_dim] -> logits [B, S, K, entries], float32."""
-        return torch.stack([score(x[:, :, k]) for k, score in enumerate(self.streams)], 2).float()
-
-
-class Unit(nn.Module):
-    """Vectors [..., D] to length 1, and times `gains` [D]."""
-
-    gains: Tensor
-
-    def __init__(self, gains: Tensor):
-        super().__init__()
-        self.register_buffer("gains", gains)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _unit(x).mul_(self.gains)
+    def step(self, tokens: Tensor, conditions: Tensor, turn: Tensor, cache: Cache, last: int = 1) -> Tensor:
+        """As `LMNetwork.step`."""
+        (batch, _, n), head_dim = tokens.shape, self.config.head_dim
+        start, end = cache.length, cache.length + n
+        cache.length = end
+        keys, values = (part.unbind(0) for part in cache.whole[..., start:end, :])
+        all_keys, all_values = (part.unbind(0) for part in cache.whole[..., :end, :])
+        cos, sin = (part.unbind(1) for part in self.turned * turn[:, None, None])
+        mask, causal = visible(start, n, tokens.device)
+        x = F.embedding_bag(tokens.transpose(1, 2).flatten(0, 1) + self.offsets, self.tables, mode="sum")
+        x = torch.addcmul(conditions.flatten(0, 1), x / _length(x), self.gains)  # [B n, dim]
+        for i, layer in enumerate(self.layers):
+            qkv = layer.qkv(x).view(batch, n, 3, -1, head_dim).permute(2, 0, 3, 1, 4)
+            qk, value = qkv.split((2, 1))  # [2, B, heads, n, head_dim]
+            qk = qk / _length(qk)
+            query, key = torch.addcmul(qk * cos[i], qk.roll(head_dim // 2, -1), sin[i])
+            keys[i].copy_(key)
+            torch.div(value[0], _length(x).view(batch, 1, n, 1), out=values[i])
+            heard = F.scaled_dot_product_attention(query, all_keys[i], all_values[i], mask, is_causal=causal)
+            x = x + layer.mix(heard.transpose(1, 2).reshape(x.shape))
+            gate, up = (layer.gate(x) / _length(x)).chunk(2, -1)
+            x = x + layer.output(F.silu(gate).mul_(up))
+        x = x.unflatten(0, (batch, n))[:, n - last :].flatten(0, 1)
+        return (self.scores(x) / _length(x)).view(batch, last, self.config.n_codebooks, -1)
 
 
-def _unit(x: Tensor) -> Tensor:
-    """Vectors [..., D] of length 1."""
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(EPSILON)
+def quantize(network: LMNetwork) -> LMNetwork | Int8Network:
+    """The network for `step` alone, its weights in 8 bits where they are wide enough; the phoneme encoder,
+    which runs once, stays as it is."""
+    return network if network.config.dim % WIDTH else Int8Network(network)
+
+
+def _layer(block: Block) -> Layer:
+    attention = block.attention
+    return Layer(
+        _rounded(attention.qkv.weight.detach() * _gains(block.attention_norm)),
+        _rounded(attention.output.weight.detach()),
+        _rounded(block.gate.weight.detach() * _gains(block.norm)),
+        _rounded(block.output.weight.detach()),
+    )
+
+
+def _rounded(weight: Tensor) -> Rounded:
+    scale = (weight.abs().amax(1) / 127).clamp_min(1e-8).bfloat16()
+    return Rounded((weight / scale.unsqueeze(1)).round().clamp(-127, 127).to(torch.int8), scale)
 
 
 def _gains(norm: nn.RMSNorm) -> Tensor:
@@ -110,23 +121,6 @@ def _gains(norm: nn.RMSNorm) -> Tensor:
     return gains * len(gains) ** 0.5
 
 
-def _after(norm: nn.RMSNorm, linear: nn.Linear) -> Int8Linear:
-    """A layer for vectors of length 1, in place of a norm and what follows it."""
-    return Int8Linear(linear.weight * _gains(norm))
-
-
-def quantize(network: LMNetwork) -> None:
-    """Replace the layers that every step needs, where they are wide enough; the phoneme encoder runs once and
-    stays as it is."""
-    c = network.config
-    lean: dict[str, nn.Module] = {
-        name: Unit(_gains(getattr(network, name))) for name in ("input_norm", "norm")
-    }
-    if network.input.in_features % WIDTH == 0:
-        lean["input"] = Int8Linear(network.input.weight)
-    if c.dim % WIDTH == 0:
-        lean["blocks"] = nn.ModuleList(Int8Block(cast(Block, block)) for block in network.blocks)
-    if c.dim % WIDTH == 0 and c.embedding_dim % WIDTH == 0:
-        lean |= {"output": Int8Linear(network.output.weight), "scores": Int8Scores(network.out_tables)}
-    for name, module in lean.items():
-        setattr(network, name, module)
+def _length(x: Tensor) -> Tensor:
+    """Of vectors [..., D], [..., 1]."""
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).clamp_min_(EPSILON)

@@ -14,7 +14,7 @@ from . import checkpoint, patterns
 from .condition import UNKNOWN, Condition
 from .config import LMConfig
 from .generate import MOST_GUIDANCE, Frames, collect, generate, read
-from .int8 import quantize
+from .int8 import Int8Network, quantize
 from .network import LMNetwork
 from .sampling import Sampling
 
@@ -39,7 +39,7 @@ class Heard(NamedTuple):
 
     prompt: Prompt
     speaker: Tensor | None
-    memory: list[Tensor]
+    memory: Tensor
 
 
 class Generation:
@@ -61,12 +61,12 @@ class LanguageModel:
     """A trained language model in evaluation mode.
 
     Attributes:
-        network: its `LMNetwork`.
+        network: its `LMNetwork`, or with weights in 8 bits an `Int8Network`, which can only speak.
         config: its architecture.
     """
 
-    def __init__(self, network: LMNetwork):
-        self.network = network.eval().requires_grad_(False)
+    def __init__(self, network: LMNetwork | Int8Network):
+        self.network: LMNetwork | Int8Network = network.eval().requires_grad_(False)
         self.config: LMConfig = network.config
 
     @classmethod
@@ -78,15 +78,16 @@ class LanguageModel:
         Args:
             name_or_folder: which.
             device: where it runs.
-            int8: whether the decoder's weights are rounded to 8 bits, for speed on a CPU.
+            int8: whether the decoder's weights are rounded to 8 bits: sooner said, on a CPU only.
 
         Raises:
             CheckpointError: nothing there, or not a language model; the message lists the shipped names.
+            ValueError: 8 bits elsewhere than on a CPU.
         """
+        if int8 and torch.device(device).type != "cpu":
+            raise ValueError(f"device={device!r}: 8 bits are for speaking on a CPU")
         network = checkpoint.load(name_or_folder)
-        if int8:
-            quantize(network)
-        return cls(network.to(device))
+        return cls(quantize(network) if int8 else network.to(device))
 
     def check_codec(self, codec: Codec) -> None:
         """CheckpointError where the model was trained on the codes of another codec."""
@@ -163,7 +164,7 @@ class LanguageModel:
             self._speaker(speaker, len(phonemes)),
             torch.tensor(told, device=self._device),
         )
-        memory = heard.memory if heard is not None else ()
+        memory = heard.memory if heard is not None else None
         return self._generation(before, n_frames, condition, sampling, generators, guidance, memory=memory)
 
     def hear(self, prompt: Prompt | None = None, speaker: Tensor | None = None) -> Heard:
@@ -179,8 +180,8 @@ class LanguageModel:
         prompt = prompt or self._silence
         codes = self._checked(prompt.codes)
         self._limited(codes.shape[1])
-        heard = Heard(prompt, self._speaker(speaker, 1), [])
-        return heard._replace(memory=read(self.network, codes, self._condition(heard)))
+        vector = self._speaker(speaker, 1)
+        return Heard(prompt, vector, read(self.network, codes, self._condition(prompt, vector)))
 
     def continue_codes(
         self,
@@ -236,7 +237,10 @@ class LanguageModel:
         if heard is None:
             condition = Condition(speaker=self._speaker(speaker, len(before)))
             return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least)
-        told = (x if x is None else x.expand(len(before), -1) for x in self._condition(heard))
+        told = (
+            x if x is None else x.expand(len(before), -1)
+            for x in self._condition(heard.prompt, heard.speaker)
+        )
         condition, memory = Condition(*told), heard.memory
         return self._generation(before, n_frames, condition, sampling, generators, 1.0, at_least, memory)
 
@@ -253,7 +257,7 @@ class LanguageModel:
         generators: Sequence[torch.Generator],
         guidance: float,
         at_least: list[int] | None = None,
-        memory: Sequence[Tensor] = (),
+        memory: Tensor | None = None,
     ) -> Generation:
         sampling = sampling or Sampling()
         frames = generate(
@@ -266,12 +270,12 @@ class LanguageModel:
         """The prompt of those that have none."""
         return Prompt(torch.zeros(self.config.n_codebooks, 0, dtype=torch.int64))
 
-    def _condition(self, heard: Heard) -> Condition:
+    def _condition(self, prompt: Prompt, speaker: Tensor | None) -> Condition:
         """Of a prompt alone, one item."""
         if not self.config.symbols:
-            return Condition(speaker=heard.speaker)
-        ids, frames = (torch.tensor([part], device=self._device) for part in self._told(heard.prompt))
-        return Condition(ids, frames, heard.speaker)
+            return Condition(speaker=speaker)
+        ids, frames = (torch.tensor([part], device=self._device) for part in self._told(prompt))
+        return Condition(ids, frames, speaker)
 
     def _told(self, prompt: Prompt) -> tuple[list[int], list[int]]:
         """Ids and durations of a prompt, one unknown phoneme where nobody knows what it says."""

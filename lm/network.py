@@ -4,8 +4,6 @@ One sum of embeddings enters, and K distributions leave, per step (MusicGen, Cop
 step holds is the affair of `patterns`.
 """
 
-from collections.abc import Iterable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,21 +17,20 @@ class Cache:
     """Keys and values of all layers for `steps` steps of `batch` items, allocated once and written in place.
 
     Attributes:
-        layers: per layer [2, B, heads, steps, head_dim].
+        whole: [2, layers, B, heads, steps, head_dim].
         length: steps written so far.
     """
 
-    def __init__(self, network: "LMNetwork", batch: int, steps: int):
-        c = network.config
-        shape = (c.layers, 2, batch, c.dim // c.head_dim, steps, c.head_dim)
-        self.layers = list(network.tables.new_empty(shape))
+    def __init__(self, config: LMConfig, batch: int, steps: int, like: Tensor):
+        """For a model of `config`, of the type of `like` and where that lies."""
+        c = config
+        self.whole = like.new_empty(2, c.layers, batch, c.dim // c.head_dim, steps, c.head_dim)
         self.length = 0
 
-    def recall(self, layers: Iterable[Tensor]) -> None:
+    def recall(self, whole: Tensor) -> None:
         """Begin with the steps of another cache, of as many items."""
-        for own, other in zip(self.layers, layers, strict=True):
-            self.length = other.shape[3]
-            own[:, :, :, : self.length] = other
+        self.length = whole.shape[4]
+        self.whole[..., : self.length, :] = whole
 
 
 class LMNetwork(nn.Module):
@@ -55,7 +52,6 @@ class LMNetwork(nn.Module):
         self.output = nn.Linear(c.dim, c.n_codebooks * c.embedding_dim, bias=False)
         if not c.tied_embeddings:
             self.output_tables = nn.Parameter(torch.empty_like(self.tables))
-        self.scores: nn.Module | None = None  # in place of a product with the tables
         self._initialise()
 
     def forward(self, tokens: Tensor, time: Tensor, condition: Condition) -> Tensor:
@@ -90,12 +86,10 @@ class LMNetwork(nn.Module):
         """
         n, start = tokens.shape[2], cache.length
         cache.length += n
-        mask = None
-        if n > 1 and start:
-            mask = torch.ones(n, start + n, dtype=torch.bool, device=tokens.device).tril(start)
+        mask, causal = visible(start, n, tokens.device)
         x = self._embed(tokens) + conditions
-        for block, layer in zip(self.blocks, cache.layers, strict=True):
-            x = block(x, turn, mask, n > 1 and not start, layer, start)
+        for block, layer in zip(self.blocks, cache.whole.unbind(1), strict=True):
+            x = block(x, turn, mask, causal, layer, start)
         return self._heads(x[:, n - last :])
 
     def _embed(self, tokens: Tensor) -> Tensor:
@@ -106,8 +100,6 @@ class LMNetwork(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         """[B, S, dim] -> logits [B, S, K, entries]."""
         x = self.output(self.norm(x)).unflatten(2, (self.config.n_codebooks, -1))
-        if self.scores is not None:
-            return self.scores(x)
         return torch.einsum("bske,kve->bskv", x, self.out_tables)
 
     @property
@@ -126,3 +118,11 @@ class LMNetwork(nn.Module):
             if isinstance(block, Block):
                 for layer in (block.attention.output, block.output):
                     nn.init.normal_(layer.weight, std=0.02 / (2 * self.config.layers) ** 0.5)
+
+
+def visible(start: int, n: int, device: torch.device) -> tuple[Tensor | None, bool]:
+    """Which steps of a cache the n steps from `start` on may see: a mask bool [n, start + n], or None and
+    whether each sees only itself and those before it."""
+    if n > 1 and start:
+        return torch.ones(n, start + n, dtype=torch.bool, device=device).tril(start), False
+    return None, n > 1

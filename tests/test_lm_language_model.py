@@ -1,6 +1,7 @@
 """The language model as its users see it: speaking, continuing, checkpoints, what it says to bad input."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 
@@ -11,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from mynah.data.errors import CheckpointError
 from mynah.lm import LanguageModel, LMConfig, Prompt, Sampling, checkpoint, patterns
 from mynah.lm.condition import Condition
-from mynah.lm.int8 import Int8Block, Int8Linear, Int8Scores
-from mynah.lm.network import LMNetwork
+from mynah.lm.int8 import Int8Network
+from mynah.lm.layers import rotation
+from mynah.lm.network import Cache, LMNetwork
 
 CONFIG = LMConfig(
     name="tiny-lm",
@@ -345,18 +347,42 @@ def test_models_that_cannot_do_everything(tmp_path):
     assert planned.speak([["a"]], [[6]], generators=seeded(0)).codes()[0].shape == (3, 6)
 
 
-@pytest.mark.parametrize("width", [8, 32])
-def test_int8_is_near_and_the_same_in_any_batch(tmp_path, width):
-    folder = make_folder(tmp_path / "wide", dim=32, embedding_dim=width)
-    lm, fast = (LanguageModel.from_pretrained(folder, int8=int8) for int8 in (False, True))
-    assert isinstance(fast.network.blocks[0], Int8Block)
-    wide = width == 32  # enough for the kernel
-    assert isinstance(fast.network.input, Int8Linear) == isinstance(fast.network.scores, Int8Scores) == wide
-    tokens, time = torch.randint(1024, (2, 3, 9), generator=seeded(0)[0]), torch.arange(9).expand(2, -1)
-    exact, near = (model.network(tokens, time, Condition()) for model in (lm, fast))
-    assert 0 < (near - exact).norm() < 0.05 * exact.norm()
+@pytest.fixture
+def wide(tmp_path):
+    """A model that is wide enough for weights in 8 bits; exact, and rounded."""
+    folder = make_folder(tmp_path / "wide", dim=32, layers=2)
+    return [LanguageModel.from_pretrained(folder, int8=int8) for int8 in (False, True)]
+
+
+@pytest.mark.parametrize("cuts", [[9], [4, 5], [5, 1, 1, 1, 1]])
+@torch.no_grad()
+def test_a_step_in_int8_is_near(wide, cuts):
+    exact, fast = wide
+    assert isinstance(fast.network, Int8Network)
+    tokens = torch.randint(1024, (2, 3, 9), generator=seeded(0)[0])
+    time = torch.arange(9).expand(2, -1)
+    turn = rotation(time, exact.config.head_dim)
+    whole = exact.network(tokens, time, Condition())
+    conditions = fast.network.conditioner(time, Condition())
+    cache = Cache(exact.config, 2, 9, fast.network.tables)
+    for end, n in zip(itertools.accumulate(cuts), cuts, strict=True):
+        now = slice(end - n, end)
+        near = fast.network.step(tokens[..., now], conditions[:, now], turn[..., now, :], cache, n)
+        assert 0 < (near - whole[:, now]).norm() < 0.02 * whole[:, now].norm()
+    assert cache.length == 9
+
+
+def test_int8_says_the_same_in_any_batch(wide):
+    _, fast = wide
     arguments = [["a", "b"], ["ʃ"], ["b"]], [[3, 9], [8], [4]]
-    together = fast.speak(*arguments, generators=seeded(0, 1, 2)).codes()
+    together = fast.speak(*arguments, generators=seeded(0, 1, 2), guidance=2.0).codes()
     for i in range(3):
         one = [part[i : i + 1] for part in arguments]
-        assert torch.equal(fast.speak(*one, generators=seeded(i)).codes()[0], together[i])
+        assert torch.equal(fast.speak(*one, generators=seeded(i), guidance=2.0).codes()[0], together[i])
+
+
+def test_int8_is_for_wide_models_on_a_cpu(tmp_path):
+    folder = make_folder(tmp_path / "narrow", dim=16)
+    assert isinstance(LanguageModel.from_pretrained(folder, int8=True).network, LMNetwork)
+    with pytest.raises(ValueError, match="device='cuda'"):
+        LanguageModel.from_pretrained(folder, device="cuda", int8=True)

@@ -98,7 +98,7 @@ def test_cached_equals_uncached(cuts, tied):
     network = make(tied_embeddings=tied)
     tokens, time, _ = inputs()
     whole = network(tokens, time, CONDITION)
-    cache, conditions = Cache(network, 2, 8), network.conditioner(time, CONDITION)
+    cache, conditions = Cache(CONFIG, 2, 8, network.tables), network.conditioner(time, CONDITION)
     turn, start = rotation(time, CONFIG.head_dim), 0
     for n in cuts:
         now = slice(start, start + n)
@@ -112,12 +112,12 @@ def test_cached_equals_uncached(cuts, tied):
 def test_the_cache_is_allocated_once():
     network = make()
     tokens, time, _ = inputs()
-    cache = Cache(network, 2, 8)
-    where = [layer.data_ptr() for layer in cache.layers]
+    cache = Cache(CONFIG, 2, 8, network.tables)
+    where = cache.whole.data_ptr()
     for s in range(8):
         conditions = network.conditioner(time[:, s : s + 1], Condition())
         network.step(tokens[..., s : s + 1], conditions, rotation(time[:, s : s + 1], 8), cache)
-    assert [layer.data_ptr() for layer in cache.layers] == where
+    assert cache.whole.data_ptr() == where
 
 
 def test_rotation_makes_positions_relative():

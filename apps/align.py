@@ -9,8 +9,8 @@ from ..codec.heads import PhoneHead
 from ..data.errors import AudioError, MynahError, TextError
 from ..data.metrics import SILENCE
 from ..data.spectrogram import plot_segments
+from ..data.text import ENGLISH, check_language, phonemize
 from ..data.text import SILENCE as PAUSE
-from ..data.text import phonemize
 from ..tts.align import DOUBTFUL, align
 from ..tts.textgrid import Clock, to_json, to_textgrid
 from . import codecs, files
@@ -30,6 +30,7 @@ def run(
     codec_name: str,
     head_name: str,
     force: bool,
+    language: str = ENGLISH,
 ) -> int:
     """Align `source`, a sound file or "-", with `text` or the file that it names; returns the exit code.
 
@@ -41,17 +42,19 @@ def run(
         plot: a .png file for the spectrogram with the phonemes' borders, or None.
         codec_name, head_name: names or folders.
         force: replace existing files.
+        language: of the text.
 
     Raises:
         MynahError: one line that says what is wrong.
     """
+    check_language(language)
     targets = _targets(source, target)
     for name in targets:
         if name != "-":
             files.check_target(source, name, force, (TEXTGRID.lower(), JSON))
     if plot is not None:
         files.check_picture(source, plot, force)
-    said = phonemize(_text(source, text))
+    said = phonemize(_text(source, text), language=language)
     codec = codecs.load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name)
     wav = _mono(source, codec.config.sample_rate)

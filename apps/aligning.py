@@ -17,12 +17,11 @@ from ..data.errors import AudioError, MynahError, TextError
 from ..data.manifest import Recording
 from ..data.replacing import replace_text
 from ..data.shards import ALIGNMENTS, Label, TokenCorpus
-from ..data.text import SILENCE, phonemize
+from ..data.text import ENGLISH, SILENCE, check_language, phonemize
 from ..data.views import VIEW
 from ..tts.align import DOUBTFUL, AlignmentError, align
 from .clips import read_clip
 
-LANGUAGE = "en"
 LONGEST = 60.0  # seconds
 SAVE_EVERY = 500  # recordings
 
@@ -32,9 +31,13 @@ class NotAligned(Exception):
 
 
 def align_tokens(
-    head: PhoneHead, recordings: Sequence[Recording], folder: Path, say: Callable[[str], None]
+    head: PhoneHead,
+    recordings: Sequence[Recording],
+    folder: Path,
+    say: Callable[[str], None],
+    language: str = ENGLISH,
 ) -> None:
-    """Align those `recordings` with English text whose tokens `folder` holds and that are not aligned yet.
+    """Align those `recordings` with text of a language whose tokens `folder` holds, but for those that are.
 
     Left out, and counted: recordings that do not seem to say their text (a score below `DOUBTFUL`), that last
     more than `LONGEST` seconds, or have no words.
@@ -44,24 +47,30 @@ def align_tokens(
         recordings: where the sounds lie.
         folder: of tokens.
         say: where lines for the user go.
+        language: as recordings have it, or its code.
 
     Raises:
-        MynahError: a damaged folder, tokens of another codec, no recordings with English text.
+        MynahError: a damaged folder, tokens of another codec, no recordings with such text, no such language.
     """
+    code = check_language(language)
+    meant = {language, code, code.partition("-")[0]}
+    text = "English text" if code == ENGLISH else f"text in {code!r}"
     corpus = TokenCorpus(folder, head.codec.codes_hash)
-    spoken = [label for label in corpus.labels if label.text and label.language == LANGUAGE]
+    spoken = [label for label in corpus.labels if label.text and label.language in meant]
     labels = {label.id: label for label in spoken if not VIEW.search(label.id)}
     if not labels:
-        raise MynahError(f"{folder}: no recordings with English text to align")
+        raise MynahError(f"{folder}: no recordings with {text} to align")
     todo = [r for r in recordings if r.id in labels and r.id not in corpus.alignments]
     path = folder / ALIGNMENTS
+    n_aligned = len(corpus.alignments.keys() & labels.keys())
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     left_out = Counter[str]()
     with tqdm(total=round(sum(r.seconds for r in todo)), unit=" s", unit_scale=True, disable=None) as bar:
         for number, recording in enumerate(todo, 1):
             try:
-                aligned = align_recording(head, recording, labels[recording.id])
+                aligned = align_recording(head, recording, labels[recording.id], code)
                 lines.append(json.dumps(aligned, ensure_ascii=False) + "\n")
+                n_aligned += 1
             except NotAligned as reason:
                 left_out[str(reason)] += 1
             bar.update(round(recording.seconds))
@@ -69,15 +78,17 @@ def align_tokens(
                 replace_text(path, "".join(lines))
     for reason_, count in left_out.items():
         say(f"not aligned, {reason_}: {count}")
-    say(f"{len(lines)} of {len(labels)} recordings with English text are aligned")
+    say(f"{n_aligned} of {len(labels)} recordings with {text} are aligned")
 
 
-def align_recording(head: PhoneHead, recording: Recording, label: Label) -> dict[str, Any]:
+def align_recording(
+    head: PhoneHead, recording: Recording, label: Label, language: str = ENGLISH
+) -> dict[str, Any]:
     """A line of `alignments.jsonl`; `NotAligned` tells why there is none."""
     if recording.seconds > LONGEST:
         raise NotAligned(f"longer than {LONGEST:g} s")
     try:
-        said = phonemize(label.text or "")
+        said = phonemize(label.text or "", language=language)
         wav = read_clip(str(recording.path), head.codec.config.sample_rate, LONGEST + 1)
         alignment = align(head, wav, said)
     except (TextError, AlignmentError):

@@ -230,9 +230,15 @@ def tokenize(
     ] = 1,
     align: Annotated[
         bool,
-        typer.Option("--align", help="Also say which phoneme of its English text each frame belongs to."),
+        typer.Option("--align", help="Also say which phoneme of its text each frame belongs to."),
     ] = False,
     head: Annotated[str, typer.Option(help="Name or folder of the phone head to align with.")] = "phones-16k",
+    language: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE", help="Of the texts to align; others than English need the extra espeak."
+        ),
+    ] = "en",
 ) -> int:
     """Encode a folder of speech as token shards, to train a language model on.
 
@@ -243,7 +249,9 @@ def tokenize(
     from . import tokenizing, verbs
 
     head_name = head if align else None
-    tokenizing.tokenize(Path(data), Path(out), codec, bitrate, exclude or [], views, head_name, verbs.tell)
+    tokenizing.tokenize(
+        Path(data), Path(out), codec, bitrate, exclude or [], views, head_name, verbs.tell, language
+    )
     return OK
 
 

@@ -10,7 +10,7 @@ from ..codec.heads import OtherCodecError, PhoneHead
 from ..data.audio import COMMENTED, AudioWriter
 from ..data.errors import MynahError, TextError
 from ..data.replacing import is_stream
-from ..data.text import NothingToSay, read_lexicon
+from ..data.text import ENGLISH, NothingToSay, check_language, read_lexicon
 from ..data.text.lexicon import Lexicon
 from ..lm import MOST_GUIDANCE, LanguageModel, Sampling
 from ..tts import Durations, Retakes, Synthesizer, voice_store
@@ -40,6 +40,7 @@ class Say:
         retakes: how often a piece is said again where a word is missing or said twice; None for `RETAKES`
             into a file where the codec has a phone head, and none otherwise.
         force: replace an existing file.
+        language: of the text.
     """
 
     voice: str | None = None
@@ -53,6 +54,7 @@ class Say:
     lexicon: str | None = None
     retakes: int | None = None
     force: bool = False
+    language: str = ENGLISH
 
     def __call__(self, text: str, target: str) -> int:
         """Speak `text`, or what comes through standard input if it is "-", into `target`.
@@ -62,7 +64,7 @@ class Say:
         """
         self.check()
         files.check_target("", target, self.force, COMMENTED)
-        lexicon = read_lexicon(self.lexicon) if self.lexicon else None
+        lexicon = read_lexicon(self.lexicon, self.language) if self.lexicon else None
         if not text.strip():
             raise NothingToSay("nothing to say in the text: it is empty")
         synthesizer = self.synthesizer()
@@ -74,7 +76,8 @@ class Say:
         return 0
 
     def check(self) -> None:
-        """MynahError for numbers out of range."""
+        """MynahError for numbers out of range, and for a language that cannot be read."""
+        check_language(self.language)
         if not RATES[0] <= self.rate <= RATES[1]:
             raise MynahError(f"--rate {self.rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
         check_guidance(self.guidance)
@@ -113,6 +116,7 @@ class Say:
             guidance=self.guidance,
             sampling=self.sampling,
             user_lexicon=lexicon,
+            language=self.language,
             retakes=retakes,
             begun=_tell_warnings,
         )

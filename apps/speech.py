@@ -11,7 +11,7 @@ OK = 0
 
 
 def say(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="English, or - for standard input.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say, or - for standard input.")],
     target: Annotated[
         str, typer.Option("-o", "--output", metavar="OUT", help="A sound file, or - for standard output.")
     ] = "-",
@@ -52,13 +52,16 @@ def say(
             show_default=False,
         ),
     ] = None,
+    language: arguments.Language = "en",
     force: arguments.Force = False,
 ) -> int:
     """Speak a text of any length, streamed into a sound file that is marked as generated."""
     from .say import Say, sampling_of
 
     sampling = sampling_of(temperature, top_p)
-    say = Say(voice, rate, seed, guidance, sampling, model, durations, codec, lexicon, retakes, force)
+    say = Say(
+        voice, rate, seed, guidance, sampling, model, durations, codec, lexicon, retakes, force, language
+    )
     return say(text, target)
 
 
@@ -134,12 +137,13 @@ def align(
     ] = None,
     codec: arguments.Codec = "mynah-16k",
     head: arguments.Head = "phones-16k",
+    language: arguments.Language = "en",
     force: arguments.Force = False,
 ) -> int:
-    """Find when each word and phoneme of an English text is spoken in a recording of up to ten minutes.
+    """Find when each word and phoneme of a text is spoken in a recording of up to ten minutes.
 
     TextGrid is what Praat reads: tiers of words and phones. JSON has the same with a score.
     """
     from . import align as work
 
-    return work.run(source, text, target, plot, codec, head, force)
+    return work.run(source, text, target, plot, codec, head, force, language)

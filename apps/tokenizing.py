@@ -14,6 +14,7 @@ from ..data.audio import AudioReader
 from ..data.errors import AudioError, MynahError
 from ..data.manifest import Recording
 from ..data.shards import ERRORS, Label, ShardWriter, TokenInfo
+from ..data.text import ENGLISH, check_language
 from ..data.views import VIEW, view_id
 from .aligning import align_tokens
 from .codecs import codebooks_for, load
@@ -30,6 +31,7 @@ def tokenize(
     views: int,
     head_name: str | None,
     say: Callable[[str], None],
+    language: str = ENGLISH,
 ) -> None:
     """Encode, and align if asked to, every recording of `data` that is not yet in `out`; channels are mixed.
 
@@ -42,11 +44,13 @@ def tokenize(
         views: of each recording to train on, as in `data.views`.
         head_name: name or folder of the phone head to align with; None to align nothing.
         say: where lines for the user go.
+        language: of the texts to align; recordings in others are not aligned.
 
     Raises:
         MynahError: no such codec, bitrate or phone head, no recordings, one named like a view, or codes of
             another codec in `out`.
     """
+    check_language(language)
     codec = load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name) if head_name is not None else None
     n_codebooks = codebooks_for(codec, bitrate)
@@ -87,7 +91,7 @@ def tokenize(
     if failed:
         say(f"left out as not readable: {failed}, listed in {out / ERRORS}")
     if head is not None:
-        align_tokens(head, recordings, out, say)
+        align_tokens(head, recordings, out, say, language)
 
 
 def _parts(r: Recording, views: int, frame_rate: float) -> list[Fraction]:

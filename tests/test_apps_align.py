@@ -71,6 +71,15 @@ def test_text_from_a_file_and_json_to_standard_output(align, talk):
     assert json.loads(result.stdout)["text"] == TEXT
 
 
+def test_another_language(align, talk):
+    pytest.importorskip("espeakng_loader", reason='needs eSpeak NG: pip install ".[espeak]"')
+    result = align(talk, "Schöne Grüße, ja.", "-", "--language", "de")
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert [word["text"] for word in document["words"] if word["text"]] == ["Schöne", "Grüße", "ja"]
+    check_refused(align(talk, TEXT, "--language", "xx"), talk.parent, "language 'xx' is not known")
+
+
 def test_a_picture(align, talk, monkeypatch):
     drawn = []
     real = work.plot_segments

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from mynah.apps import cli, say
 from mynah.data import audio
+from mynah.data.text import espeak
 from mynah.lm import LanguageModel, Sampling
 from mynah.tts import Durations, Synthesizer, Voice, voice_store
 
@@ -129,6 +130,37 @@ def test_a_lexicon_of_ones_own(speak, tmp_path):
     wrong = speak("Tomato.", "--lexicon", tmp_path / "words.tsv")
     check_refused(wrong, tmp_path, "words.tsv, line 1")
     check_refused(speak("Tomato.", "--lexicon", tmp_path / "no.tsv"), tmp_path, "no.tsv")
+
+
+def test_another_language(speak, tmp_path, speaking, tiny):
+    pytest.importorskip("espeakng_loader", reason='needs eSpeak NG: pip install ".[espeak]"')
+    (tmp_path / "words.tsv").write_text("straße\ts t ɹ ˈɑː s ə\n", encoding="utf-8")
+    text = "Schöne Straße, 👍 oder?"
+    result = speak(text, "--language", "de", "--lexicon", tmp_path / "words.tsv")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == "mynah: skipped '👍': emoji and symbols are not spoken\n"
+    synthesizer = Synthesizer(
+        tiny,
+        LanguageModel.from_pretrained(speaking.lm, int8=True),
+        Durations.from_pretrained(speaking.durations),
+        Voice.load(speaking.voice),
+    )
+    lexicon = {"straße": ("s", "t", "ɹ", "ˈɑ", "s", "ə")}
+    (piece,) = synthesizer.pieces(text, language="de", user_lexicon=lexicon)
+    assert "".join(piece.phonemes) == "ʃˈɝnə stɹˈɑsə,ˈoʊdɚ?"
+    wav = synthesizer.synthesize(text, language="de", user_lexicon=lexicon)
+    assert np.abs(audio.load(tmp_path / "out.wav").wav - wav[0].numpy()).max() <= 2**-15
+
+
+def test_a_language_that_cannot_be_read(speak, tmp_path, monkeypatch):
+    check_refused(speak(TEXT, "--language", "xx"), tmp_path, "language 'xx' is not known; there are ca, cs")
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    espeak._library.cache_clear()
+    check_refused(speak(TEXT, "--language", "de"), tmp_path, "pip install 'mynah[espeak]'")
+    assert speak(TEXT, "--language", "en-US").returncode == 0
+    usual = (tmp_path / "out.wav").read_bytes()
+    assert speak(TEXT, "--force").returncode == 0
+    assert (tmp_path / "out.wav").read_bytes() == usual
 
 
 def test_through_pipes(tmp_path, options, capfdbinary, monkeypatch):

@@ -153,6 +153,29 @@ def test_what_does_not_say_its_text_is_not_aligned(
     assert "0 of 1 recordings" in result.stderr
 
 
+def test_recordings_in_another_language_are_aligned(
+    mynah, data, tmp_path, tiny_folder, head_folder, monkeypatch
+):
+    pytest.importorskip("espeakng_loader", reason='needs eSpeak NG: pip install ".[espeak]"')
+    monkeypatch.setattr("mynah.apps.aligning.DOUBTFUL", -100.0)  # the head has learned nothing
+    manifest, out = data / "own" / "manifest.jsonl", tmp_path / "tokens"
+    german = '"speaker": "s2", "language": "de", "text": "Ja."'
+    manifest.write_text(manifest.read_text().replace('"speaker": "s2"', german))
+    arguments = ("tokenize", data, out, "--codec", tiny_folder, "--align", "--head", head_folder)
+    result = mynah(*arguments, "--language", "de")
+    assert result.returncode == 0, result.stderr
+    (line,) = map(json.loads, (out / "alignments.jsonl").read_text().splitlines())
+    assert line["id"] == "own/b"
+    assert [symbol for symbol in line["phonemes"] if symbol not in "~ ."] == ["j", "ˈɑ"]
+    assert "1 of 1 recordings with text in 'de' are aligned" in result.stderr
+    english = mynah(*arguments)
+    assert "1 of 1 recordings with English text are aligned" in english.stderr
+    assert len((out / "alignments.jsonl").read_text().splitlines()) == 2
+    wrong = mynah(*arguments, "--language", "xx")
+    assert (wrong.returncode, "language 'xx' is not known" in wrong.stderr) == (2, True)
+    assert "no recordings with text in 'fr'" in mynah(*arguments, "--language", "fr").stderr
+
+
 def test_what_cannot_be_read_is_listed_and_tried_again(mynah, data, tmp_path, tiny_folder):
     path, out = data / "own" / "c.wav", tmp_path / "tokens"
     good = path.read_bytes()

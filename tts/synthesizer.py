@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.errors import CheckpointError
-from ..data.text import PAD, SILENCE, SYMBOLS, phonemize_long
+from ..data.text import ENGLISH, PAD, SILENCE, SYMBOLS, phonemize_long
 from ..data.text.split import LONGEST
 from ..lm import Generation, LanguageModel, Sampling
 from .durations import Durations
@@ -103,28 +103,34 @@ class Synthesizer:
         text: str | Iterable[str],
         rate: float = 1.0,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        language: str = ENGLISH,
     ) -> Iterator[Piece]:
         """The pieces of a text, with what is going to be said in them, one after the other.
 
         Args:
-            text: English; whole or in parts that may end anywhere.
+            text: whole or in parts that may end anywhere.
             rate: how many times as fast as the voice usually speaks, 0.5 to 2.
-            user_lexicon: as for `data.text.phonemize`.
+            user_lexicon, language: as for `data.text.phonemize`.
 
         Raises:
             ValueError: a rate out of range.
             TextError: nothing to say in all of the text.
+            LanguageError: as `data.text.phonemize`.
         """
         if not RATES[0] <= rate <= RATES[1]:
             raise ValueError(f"rate={rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
-        return self._pieces(text, rate * self._pace, user_lexicon)
+        return self._pieces(text, rate * self._pace, user_lexicon, language)
 
     def _pieces(
-        self, text: str | Iterable[str], rate: float, user_lexicon: Mapping[str, tuple[str, ...]] | None
+        self,
+        text: str | Iterable[str],
+        rate: float,
+        user_lexicon: Mapping[str, tuple[str, ...]] | None,
+        language: str,
     ) -> Iterator[Piece]:
         seconds = self._most / self.lm.config.frame_rate
         longest = min(max(int(CHARACTERS * seconds), 40), LONGEST)
-        for said in phonemize_long(text, user_lexicon, longest):
+        for said in phonemize_long(text, user_lexicon, longest, language):
             lasting = self.durations.predict(said.symbols, self.voice.speaker, rate)
             warnings = said.warnings
             for part in parts(Part(said.symbols, lasting), self._most):
@@ -208,13 +214,14 @@ class Synthesizer:
         guidance: float | None = None,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        language: str = ENGLISH,
         retakes: Retakes | None = None,
         begun: Callable[[Piece], object] = lambda piece: None,
     ) -> Iterator[Samples]:
         """The sound of a text in blocks, float32 [1, T], as it is made; constant memory for any length.
 
         Args:
-            text, rate, user_lexicon: as for `pieces`.
+            text, rate, user_lexicon, language: as for `pieces`.
             seed: the same seed gives the same sound; piece number i is made with `seed + i`.
             guidance, sampling: as for `LanguageModel.speak`; None for `GUIDANCE` and `Sampling()`.
             retakes: say a piece again where a word is missing or said twice, with guidance `CLEARER` and
@@ -225,7 +232,7 @@ class Synthesizer:
         Raises:
             ValueError, TextError: as `pieces` and `speak_piece`.
         """
-        numbered = enumerate(self.pieces(text, rate, user_lexicon))
+        numbered = enumerate(self.pieces(text, rate, user_lexicon, language))
 
         def generator(number: int, again: int = 0) -> torch.Generator:
             return torch.Generator().manual_seed(seed + number + again * RETAKE)
@@ -262,6 +269,7 @@ class Synthesizer:
         guidance: float | None = None,
         sampling: Sampling | None = None,
         user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        language: str = ENGLISH,
         retakes: Retakes | None = None,
     ) -> Tensor:
         """The whole sound, float32 [1, 1, T]: exactly the blocks of `speak`, joined."""
@@ -272,6 +280,7 @@ class Synthesizer:
             guidance=guidance,
             sampling=sampling,
             user_lexicon=user_lexicon,
+            language=language,
             retakes=retakes,
         )
         return torch.from_numpy(np.concatenate(list(spoken), axis=1))[None]

@@ -1,9 +1,11 @@
-"""English text to phonemes: normalisation, pronunciation, and splitting of long text.
+"""Text to phonemes: normalisation, pronunciation, and splitting of long text; of English, and of other
+languages with the extra `espeak`.
 
 from mynah.data.text import phonemize
 phonemize("Dr. Smith paid $1.50.").symbols
 """
 
+from .espeak import ENGLISH, LanguageError, check_language
 from .lexicon import read_lexicon
 from .normalise import Normalised, NothingToSay, normalise
 from .phonemize import Phonemes, Word, phonemize
@@ -29,6 +31,9 @@ __all__ = [
     "split",
     "phonemize_long",
     "Piece",
+    "ENGLISH",
+    "check_language",
+    "LanguageError",
     "read_lexicon",
     "parse_phonemes",
     "SYMBOLS",

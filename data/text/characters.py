@@ -14,6 +14,7 @@ What happens to a character:
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 from ..errors import TextError
@@ -48,7 +49,7 @@ _PLAIN = {
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "ng", "ħ": "h",
 }  # fmt: skip
-_NAMES = {
+NAMES = {
     "÷": "divided by", "±": "plus or minus", "∓": "minus or plus", "≈": "approximately",
     "≠": "is not equal to",
     "≤": "is at most", "≥": "is at least", "∞": "infinity", "√": "the square root of", "§": "section",
@@ -62,6 +63,7 @@ _OUTSIDE = re.compile(r"[^\t\n\r -~\ue000]+")
 # letters of one script with their marks, and the spaces between such words: one warning for a whole sentence
 _SUPERSCRIPT = re.compile(r"[⁺⁻]?[⁰¹²³⁴-⁹]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+Plain = Callable[[str], tuple[str, str]]
 
 
 class Skipped:
@@ -85,8 +87,13 @@ class Skipped:
         return lines
 
 
-def clean(text: str, skipped: Skipped) -> str:
+def clean(text: str, skipped: Skipped, plain: Plain | None = None) -> str:
     """Return `text` in ASCII and the signs of `KEPT`, "…", "–", "—", "−", "×" and currencies.
+
+    Args:
+        text: any text.
+        skipped: gathers what is left out.
+        plain: what `english` is, of another language that keeps more characters; superscripts are left to it.
 
     Raises:
         TextError: `text` holds an unpaired surrogate.
@@ -99,24 +106,26 @@ def clean(text: str, skipped: Skipped) -> str:
             "expected Unicode text"
         )
     if not text.isascii() or not text.isprintable():
-        text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
-        text = _OUTSIDE.sub(lambda match: _run(match[0], skipped), unicodedata.normalize("NFC", text))
+        if plain is None:
+            text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
+        text = unicodedata.normalize("NFC", text)
+        text = _OUTSIDE.sub(lambda match: _run(match[0], skipped, plain or english), text)
     return text
 
 
-def _run(run: str, skipped: Skipped) -> str:
+def _run(run: str, skipped: Skipped, plain_of: Plain) -> str:
     """The plain form of a run of characters that are not ASCII."""
     out: list[str] = []
     foreign = ""
     for place, char in enumerate(run):
-        plain, why = _plain(char)
+        plain, why = plain_of(char)
         greek = plain[1:-1] if why == "Greek" else ""
         if greek and not any(
-            0 <= at < len(run) and _plain(run[at])[1] == "Greek" for at in (place - 1, place + 1)
+            0 <= at < len(run) and plain_of(run[at])[1] == "Greek" for at in (place - 1, place + 1)
         ):
             plain, why = f" {greek} ", ""
-        if foreign and why not in (_reason_of(foreign), "mark"):
-            skipped.note(foreign, _sentence(_reason_of(foreign)))
+        if foreign and why not in (plain_of(foreign[0])[1], "mark"):
+            skipped.note(foreign, _sentence(plain_of(foreign[0])[1]))
             foreign = ""
         if why == "mark" and not foreign:
             why = ""
@@ -126,12 +135,8 @@ def _run(run: str, skipped: Skipped) -> str:
             foreign += char
             out.append(" " if not out or out[-1] != " " else "")
     if foreign:
-        skipped.note(foreign, _sentence(_reason_of(foreign)))
+        skipped.note(foreign, _sentence(plain_of(foreign[0])[1]))
     return "".join(out)
-
-
-def _reason_of(foreign: str) -> str:
-    return _plain(foreign[0])[1]
 
 
 def _sentence(reason: str) -> str:
@@ -146,15 +151,15 @@ def _sentence(reason: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _plain(char: str) -> tuple[str, str]:
-    """What stands for a character, and why it is skipped: "" when it is not,
+def english(char: str) -> tuple[str, str]:
+    """Return what stands for a character, and why it is skipped: "" when it is not,
     "mark" when it goes with its letter."""
     if char in _PLAIN:
         return _PLAIN[char], ""
     if char in KEPT or char in _MONEY or char in "–—−…×":
         return char, ""
-    if char in _NAMES:
-        return f" {_NAMES[char]} ", ""
+    if char in NAMES:
+        return f" {NAMES[char]} ", ""
     category = unicodedata.category(char)
     if category[0] == "Z":
         return " ", ""

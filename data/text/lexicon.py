@@ -8,10 +8,12 @@ tab and ARPAbet phones; the lines are sorted.
 import gzip
 import os
 import re
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import TextError
+from .espeak import ENGLISH, code_of
 from .symbols import PhonemeError, from_arpabet, parse_phonemes
 
 FILE = Path(__file__).with_name("lexicon.gz")
@@ -19,6 +21,7 @@ LARGEST = 50_000_000  # bytes of a user's lexicon
 Lexicon = dict[str, tuple[str, ...]]  # lower-case word -> symbols
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*'?|'[a-z]+")
+_FOREIGN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _SPELLED = dict(
     pair.split(":")
     for pair in (
@@ -97,13 +100,14 @@ def letter(name: str) -> tuple[str, ...]:
     return from_arpabet(" ".join(phones))
 
 
-def read_lexicon(path: str | os.PathLike[str]) -> Lexicon:
+def read_lexicon(path: str | os.PathLike[str], language: str = ENGLISH) -> Lexicon:
     """Return a user's pronunciations, which go before the dictionary's.
 
     Args:
         path: a UTF-8 text file; a line is a word of letters a-z and apostrophes, a tab, and sounds
             separated by spaces, in IPA or ARPAbet (see `symbols.parse_phonemes`). Empty lines and lines that
             begin with # are skipped; case does not matter.
+        language: in others than English, words have letters of any kind.
 
     Raises:
         TextError: the file cannot be read, is too large, or a line is wrong (named by its number), or a word
@@ -117,9 +121,10 @@ def read_lexicon(path: str | os.PathLike[str]) -> Lexicon:
     if len(data) > LARGEST:
         raise TextError(f"{path}: larger than {LARGEST // 1_000_000} MB, which is no lexicon")
     entries: Lexicon = {}
+    english = code_of(language) == ENGLISH
     for number, line in enumerate(data.splitlines(), start=1):
         try:
-            entry = _entry(line)
+            entry = _entry(line, english)
         except (TextError, UnicodeDecodeError) as error:
             reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
             raise TextError(f"{path}, line {number}: {reason}") from error
@@ -131,16 +136,17 @@ def read_lexicon(path: str | os.PathLike[str]) -> Lexicon:
     return entries
 
 
-def _entry(line: bytes) -> tuple[str, tuple[str, ...]] | None:
+def _entry(line: bytes, english: bool) -> tuple[str, tuple[str, ...]] | None:
     text = line.decode("utf-8-sig").strip(" \r\n")
     if not text.strip() or text.startswith("#"):
         return None
     word, tab, phonemes = text.partition("\t")
     if not tab:
         raise TextError(f"{text[:40]!r} has no tab; expected a word, a tab and its phonemes")
-    word = word.strip().replace("’", "'").lower()
-    if not _WORD.fullmatch(word):
-        raise TextError(f"{word[:40]!r} is not one word of letters a-z and apostrophes")
+    word = unicodedata.normalize("NFC", word.strip().replace("’", "'")).lower()
+    if not (_WORD if english else _FOREIGN_WORD).fullmatch(word):
+        letters = "letters a-z" if english else "letters"
+        raise TextError(f"{word[:40]!r} is not one word of {letters} and apostrophes")
     try:
         return word, parse_phonemes(phonemes)
     except PhonemeError as error:

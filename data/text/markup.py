@@ -5,7 +5,7 @@ import html
 import html.entities
 import re
 
-from .characters import Skipped, clean
+from .characters import Plain, Skipped, clean
 from .rules import OVERRIDE, Match
 
 LINK = re.compile(r"\[([^\[\]()\n]{1,500})\]\((?:https?:|mailto:|www\.|\.{0,2}/|#)[^()\s]{0,2000}\)")
@@ -32,9 +32,9 @@ _TAGS = frozenset(
 )
 
 
-def plain(text: str, skipped: Skipped) -> str:
+def plain(text: str, skipped: Skipped, characters: Plain | None = None) -> str:
     """Return cleaned `text` without tags, the targets of links and the signs of headings; entities as
-    their characters.
+    their characters, of which `characters` says what stands for them, as for `clean`.
 
     An entity never makes a tag: "&lt;b&gt;" is text about one.
     """
@@ -42,7 +42,7 @@ def plain(text: str, skipped: Skipped) -> str:
     closed = frozenset(name.lower() for name in _CLOSING.findall(text))
     text = _TAG.sub(lambda match: _note(match, skipped) if _is_tag(match, closed) else match[0], text)
     text = _HASHES.sub(lambda match: _note(match, skipped), text)
-    return _ENTITY.sub(lambda match: _character(match, skipped), text)
+    return _ENTITY.sub(lambda match: _character(match, skipped, characters), text)
 
 
 def _link(match: Match, skipped: Skipped) -> str:
@@ -74,7 +74,7 @@ def _is_tag(match: Match, closed: frozenset[str]) -> bool:
     return name in _TAGS
 
 
-def _character(match: Match, skipped: Skipped) -> str:
+def _character(match: Match, skipped: Skipped, characters: Plain | None) -> str:
     if match[0][1] != "#" and match[0][1:] not in html.entities.html5:
         return match[0]
-    return clean(html.unescape(match[0]).replace(OVERRIDE, " "), skipped)
+    return clean(html.unescape(match[0]).replace(OVERRIDE, " "), skipped, characters)

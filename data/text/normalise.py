@@ -7,17 +7,13 @@ from typing import NamedTuple
 from ..errors import TextError
 from . import abbreviations, capitals, dates, electronic, figures, markup, money, plurals, quantities, ranges
 from .characters import Skipped, clean
+from .overrides import protect, restore
 from .rules import MONEY, OVERRIDE, Match, apply
-from .symbols import PhonemeError, parse_phonemes
 
 LONGEST = 1_000_000  # characters at once; `split` takes text of any length
 PASSES = 4
 
-INLINE = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000}?)/\)")
-# an override without its end, or a link
-_OPENED = re.compile(r"\[([^\[\]()\n]{1,200})\]\(/([^()\n]{0,1000})")
-_PHONETIC = re.compile(r"[ˈˌːəɚɝɑɔɛɪʊʌθʃʒɡɹ]")
-_EMOTICON = re.compile(r"(?<![\w(])(?:[:;][-^']?[)(DPpOo/\\|*]|\^_\^)(?!\w)")
+EMOTICON = re.compile(r"(?<![\w(])(?:[:;][-^']?[)(DPpOo/\\|*]|\^_\^)(?!\w)")
 _SPEAKABLE = re.compile(rf"[A-Za-z{OVERRIDE}]")
 _REST = re.compile(rf"[^A-Za-z' ,.?!;:—…()\"{OVERRIDE}-]+")
 _LEFT_OVER = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": " equals ", "/": ", ",
@@ -67,8 +63,7 @@ def normalise(text: str, words: Container[str] = ()) -> Normalised:
         TextError: it is longer than `LONGEST`, holds unpaired surrogates, or an
             override has phonemes that do not exist or is not closed.
     """
-    if len(text) > LONGEST:
-        raise TextError(f"{len(text)} characters of text at once; at most {LONGEST}, or `split` it")
+    check_length(text)
     skipped = Skipped()
     spoken = _once(text, skipped, words)
     for _ in range(PASSES):  # a rule may have set free what another reads: "U.S.$" or "#COVID19"
@@ -77,20 +72,30 @@ def normalise(text: str, words: Container[str] = ()) -> Normalised:
             break
         spoken = again
     if not _SPEAKABLE.search(spoken):
-        what = repr(text if len(text) <= 40 else text[:40] + "…")
-        nothing = NothingToSay(f"nothing to say in {what}: expected words or numbers in Latin letters")
-        nothing.warnings = tuple(skipped.warnings())
-        raise nothing
+        raise nothing_to_say(text, skipped)
     return Normalised(spoken, tuple(skipped.warnings()))
 
 
+def check_length(text: str) -> None:
+    """Raise TextError for more than `LONGEST` characters."""
+    if len(text) > LONGEST:
+        raise TextError(f"{len(text)} characters of text at once; at most {LONGEST}, or `split` it")
+
+
+def nothing_to_say(text: str, skipped: Skipped, script: str = "Latin") -> NothingToSay:
+    """Return the error for text without a word."""
+    what = repr(text if len(text) <= 40 else text[:40] + "…")
+    nothing = NothingToSay(
+        f"nothing to say in {what}: expected words or numbers in {script.capitalize()} letters"
+    )
+    nothing.warnings = tuple(skipped.warnings())
+    return nothing
+
+
 def _once(text: str, skipped: Skipped, words: Container[str]) -> str:
-    overrides: list[str] = []
-    text = text.replace(OVERRIDE, " ")
-    text = INLINE.sub(lambda match: _protect(match, overrides), text)
-    _refuse_unclosed(text)
+    text, overrides = protect(text)
     text = markup.plain(clean(text, skipped), skipped)
-    text = _EMOTICON.sub(lambda match: _emoticon(match, skipped), text)
+    text = EMOTICON.sub(lambda match: _emoticon(match, skipped), text)
     text = _spaces(text)
     for rules in _STAGES:
         text = apply(rules, text)
@@ -98,8 +103,7 @@ def _once(text: str, skipped: Skipped, words: Container[str]) -> str:
     text = capitals.capitals(text, words)
     text = re.sub(r"(?<=[A-Za-z])/(?=[A-Za-z])", " slash ", text)
     text = _punctuation(_REST.sub(lambda match: _left_over(match, skipped), text))
-    kept = iter(overrides)
-    return re.sub(OVERRIDE, lambda _: next(kept), text)
+    return restore(text, overrides)
 
 
 _STAGES = (
@@ -113,33 +117,6 @@ _STAGES = (
     quantities.RULES,
     figures.RULES,
 )
-
-
-def _protect(match: Match, overrides: list[str]) -> str:
-    try:
-        phonemes = parse_phonemes(match[2])
-    except PhonemeError as error:
-        raise PhonemeError(f"override of {match[1]!r}: {error}") from None
-    word = " ".join("".join(char if char.isprintable() else " " for char in match[1]).split())
-    overrides.append(f"[{word}](/{' '.join(phonemes)}/)")
-    return OVERRIDE
-
-
-def _refuse_unclosed(text: str) -> None:
-    """Raise TextError for the first override without its end; `text` has no others any more."""
-    for match in _OPENED.finditer(text):
-        if _looks_phonetic(match[2]) and not markup.LINK.match(text, match.start()):
-            raise TextError(f"the override of {match[1]!r} is not closed with /)")
-
-
-def _looks_phonetic(text: str) -> bool:
-    """Whether it has a sign of IPA, or two phonemes in front: "T AH0 M AA1 and more"."""
-    if _PHONETIC.search(text):
-        return True
-    try:
-        return bool(parse_phonemes(" ".join(text.split()[:2])))
-    except PhonemeError:
-        return False
 
 
 def _emoticon(match: Match, skipped: Skipped) -> str:

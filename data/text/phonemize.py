@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from . import g2p, heteronyms, lexicon
 from .characters import MOST_WARNINGS
+from .espeak import ENGLISH, code_of
 from .normalise import Normalised, normalise
 from .symbols import BOUNDARY, PUNCTUATION, VOWEL_SOUNDS, from_arpabet, parse_phonemes, stressed, to_ids
 
@@ -13,8 +14,8 @@ _ITEM = re.compile(
     r"\[(?P<shown>[^\[\]()\n]+)\]\(/(?P<override>[^()\n]+?)/\)"
     r"|(?P<word>[A-Za-z]+(?:'[A-Za-z]+)*'?|'[A-Za-z]+)|(?P<mark>[,.?!;:—…()])"
 )
-_HEARD_AS = {"(": ",", ")": ","}
-_STRENGTH = {mark: place for place, mark in enumerate((BOUNDARY, ",", "—", ":", ";", "…", ".", "!", "?"))}
+HEARD_AS = {"(": ",", ")": ","}
+STRENGTH = {mark: place for place, mark in enumerate((BOUNDARY, ",", "—", ":", ";", "…", ".", "!", "?"))}
 _ENDS = ".?!…"
 LONG = 40  # letters; no English word has more
 
@@ -68,7 +69,11 @@ class Phonemes(NamedTuple):
         return to_ids(self.symbols)
 
 
-def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]] | None = None) -> Phonemes:
+def phonemize(
+    text: str | Normalised,
+    user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
+    language: str = ENGLISH,
+) -> Phonemes:
     """Return the sounds of `text`, which is normalised first.
 
     A word is looked up in turn: inline override, user's lexicon, heteronyms by context, dictionary,
@@ -78,10 +83,18 @@ def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]
         text: English text, or the result of `normalise`, which has spelled the words of the lexicon that
             stand in capitals unless it was given them.
         user_lexicon: as from `lexicon.read_lexicon`.
+        language: another one is read by eSpeak NG, in the sounds of the inventory: see `foreign`.
 
     Raises:
         TextError: as `normalise`.
+        LanguageError: a language that is not known, or another than English without the extra `espeak`.
     """
+    code = code_of(language)
+    if code != ENGLISH:
+        from . import foreign, foreign_text
+
+        cleaned = foreign_text.normalise(text, code) if isinstance(text, str) else text
+        return foreign.phonemize(cleaned, user_lexicon or {}, code)
     normalised = normalise(text, user_lexicon or ()) if isinstance(text, str) else text
     found = list(_ITEM.finditer(normalised.text))
     words: list[Word] = []
@@ -91,8 +104,8 @@ def phonemize(text: str | Normalised, user_lexicon: Mapping[str, tuple[str, ...]
         place = 0
         for item in sentence:
             if item["mark"]:
-                mark = _HEARD_AS.get(item["mark"], item["mark"])
-                if separators and _STRENGTH[mark] > _STRENGTH[separators[-1]]:
+                mark = HEARD_AS.get(item["mark"], item["mark"])
+                if separators and STRENGTH[mark] > STRENGTH[separators[-1]]:
                     separators[-1] = mark
                 continue
             sounds, source = _sounds(item, lower, place, user_lexicon or {})

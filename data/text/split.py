@@ -5,8 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..errors import TextError
+from . import foreign_text
 from .abbreviations import NEVER_LAST, SHORTENED
-from .normalise import INLINE, Normalised, NothingToSay, normalise
+from .espeak import ENGLISH, code_of
+from .foreign import TITLES
+from .normalise import Normalised, NothingToSay, normalise
+from .overrides import INLINE
 from .phonemize import Phonemes, phonemize
 from .rules import STARTERS
 
@@ -36,7 +40,7 @@ class Piece(NamedTuple):
     end: str
 
 
-def split(text: str | Iterable[str], longest: int = LONGEST) -> Iterator[Piece]:
+def split(text: str | Iterable[str], longest: int = LONGEST, language: str = ENGLISH) -> Iterator[Piece]:
     """Yield `text` in sentences; sentences of more than `longest` characters in phrases, or at spaces.
 
     Nothing is cut within an abbreviation, a number or an inline override, unless a single word is longer than
@@ -45,6 +49,7 @@ def split(text: str | Iterable[str], longest: int = LONGEST) -> Iterator[Piece]:
     Args:
         text: raw or normalised text, whole or in parts that may end anywhere.
         longest: characters of a piece, at least 20; only an override may be longer.
+        language: of others than English, few abbreviations are known.
 
     Raises:
         ValueError: `longest` is below 20.
@@ -63,7 +68,7 @@ def split(text: str | Iterable[str], longest: int = LONGEST) -> Iterator[Piece]:
         if at == len(buffer):
             return
         window = buffer[at : at + 2 * longest + _AHEAD]
-        piece = _first(window, longest, ended and at + len(window) == len(buffer))
+        piece = _first(window, longest, ended and at + len(window) == len(buffer), language == ENGLISH)
         at += len(piece.text)
         yield piece
 
@@ -72,6 +77,7 @@ def phonemize_long(
     text: str | Iterable[str],
     user_lexicon: Mapping[str, tuple[str, ...]] | None = None,
     longest: int = LONGEST,
+    language: str = ENGLISH,
 ) -> Iterator[Phonemes]:
     """Yield the sounds of text of any length, sentence by sentence, in constant memory.
 
@@ -81,29 +87,39 @@ def phonemize_long(
         text: as for `split`.
         user_lexicon: as for `phonemize`.
         longest: characters of a piece of normalised text.
+        language: as for `phonemize`.
 
     Raises:
         TextError: there is nothing to say in all of `text`, or an override or character is refused.
+        LanguageError: as `phonemize`.
     """
+    code = code_of(language)
     waiting: tuple[str, ...] = ()
     spoke = False
-    for piece in split(text, longest):
+    for piece in split(text, longest, code):
         if not piece.text.strip():
             continue
         try:
-            spoken = normalise(piece.text, user_lexicon or ())
+            if code == ENGLISH:
+                spoken = normalise(piece.text, user_lexicon or ())
+            else:
+                spoken = foreign_text.normalise(piece.text, code)
         except NothingToSay as nothing:
             waiting += nothing.warnings[: 20 - len(waiting)]
             continue
-        for part in split(spoken.text, longest):  # numbers are longer in words
-            if any(char.isalpha() for char in part.text):
-                yield phonemize(Normalised(part.text.strip(), waiting + spoken.warnings), user_lexicon)
+        for part in split(spoken.text, longest, code):  # numbers are longer in words
+            if any(char.isalnum() for char in part.text):
+                told = waiting + spoken.warnings
+                try:
+                    yield phonemize(Normalised(part.text.strip(), told), user_lexicon, code)
+                except NothingToSay:  # eSpeak NG does not know its letters
+                    continue
                 waiting, spoken, spoke = (), Normalised(spoken.text, ()), True
     if not spoke:
         raise TextError("nothing to say in the text: expected words or numbers in Latin letters")
 
 
-def _first(window: str, longest: int, is_all: bool) -> Piece:
+def _first(window: str, longest: int, is_all: bool, english: bool) -> Piece:
     """The first piece of `window`, which is not empty."""
     overrides = [match.span() for match in INLINE.finditer(window)]
     for match in _SENTENCE_END.finditer(window):
@@ -111,7 +127,7 @@ def _first(window: str, longest: int, is_all: bool) -> Piece:
             break
         if match.end() == len(window) and not is_all and not match[0].strip():
             continue
-        if not _inside(match.start(), overrides) and match.end() and _ends(window, match):
+        if not _inside(match.start(), overrides) and match.end() and _ends(window, match, english):
             mark = match[1][-1] if match[1] else _MARKS.get(window[match.start() - 1], ".")
             return _bounded(window, match.end(), mark, longest)
     if is_all and len(window) <= longest:
@@ -121,7 +137,7 @@ def _first(window: str, longest: int, is_all: bool) -> Piece:
         for match in pattern.finditer(window, 0, longest + 1):
             if match.end() > longest:
                 break
-            if not _inside(match.start(), overrides) and _may_break(window, match):
+            if not _inside(match.start(), overrides) and _may_break(window, match, english):
                 cut, end = match.end(), _phrase_mark(match) if pattern is _PHRASE_END else ""
         if cut >= longest // 4 or (cut and pattern is _SPACE):
             return Piece(window[:cut], end)
@@ -144,7 +160,7 @@ def _phrase_mark(match: re.Match[str]) -> str:
     return match[1] or ("," if match[4] else "—")
 
 
-def _ends(text: str, match: re.Match[str]) -> bool:
+def _ends(text: str, match: re.Match[str], english: bool) -> bool:
     """Whether a sentence ends at a mark: not at the period of an abbreviation or an initial."""
     if match[1] is None:
         return True
@@ -154,19 +170,20 @@ def _ends(text: str, match: re.Match[str]) -> bool:
     first = following[1]
     if match[1] != ".":
         return not first[0].islower()
+    never_last, shortened = (NEVER_LAST, SHORTENED) if english else (TITLES, frozenset())
     token = _LAST_TOKEN.search(text, max(0, match.start() - 40), match.start())
     word = token[0] if token else ""
-    if word.lower() in NEVER_LAST or first[0].islower():
+    if word.lower() in never_last or first[0].islower():
         return False
-    if first[0].isdigit() and word.lower() in SHORTENED:
+    if first[0].isdigit() and word.lower() in shortened:
         return False
-    if word.lower() in SHORTENED or _INITIALS.fullmatch(word):
+    if word.lower() in shortened or _INITIALS.fullmatch(word):
         return first in STARTERS or (word.lower() in ("a.m", "p.m") and first[0].isupper())
     # "1. First": the number of a list item is no sentence
     return not (word.isdigit() and text[: match.start() - len(word)].strip() == "")
 
 
-def _may_break(text: str, match: re.Match[str]) -> bool:
+def _may_break(text: str, match: re.Match[str], english: bool) -> bool:
     """Whether a phrase may end here: not in "January 5, 2024", "$5 million", "Dr. Smith", "5 km"."""
     before, after = text[: match.start()], text[match.end() : match.end() + 1]
     if not before.strip():
@@ -176,5 +193,5 @@ def _may_break(text: str, match: re.Match[str]) -> bool:
     last = before[-1]
     if last == ".":
         token = _LAST_TOKEN.search(before[:-1])
-        return token is None or token[0].lower() not in NEVER_LAST | SHORTENED
+        return token is None or token[0].lower() not in (NEVER_LAST | SHORTENED if english else TITLES)
     return not (last.isdigit() or after.isdigit() or last in "$€£#(" or after in "%°)")

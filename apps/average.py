@@ -57,7 +57,8 @@ def _average_lms(models: Sequence[Path], out: Path) -> None:
         own = {name: getattr(config, name) for name in ("name", "dropout", "codec_hash")}
         if replace(other, **own) != config:
             raise MynahError(f"{model}: its architecture or its codec differs from that of {models[0]}")
-    checkpoint.save(out, config, {name: _mean(name, loaded) for name in loaded[0][1]})
+    mean = {name: _mean(name, loaded) for name in loaded[0][1]}
+    lm_checkpoint.save(out, config, mean, lm_checkpoint.load_subwords(models[0]))
 
 
 def _average_codecs(models: Sequence[Path], out: Path) -> None:

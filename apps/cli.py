@@ -299,6 +299,7 @@ train.command("ctc")(guarded(train_options.ctc))
 train.command("speakers")(guarded(train_options.speakers))
 train.command("tables")(guarded(train_options.tables))
 train.command("average")(guarded(train_options.average))
+train.command("subwords")(guarded(train_options.subwords))
 app.add_typer(train, name="train")
 
 

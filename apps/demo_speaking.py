@@ -12,8 +12,8 @@ from ..data.audio_types import Samples
 from ..data.errors import MynahError
 from ..data.spectrogram import plot_segments
 from ..data.text import BOUNDARY, SILENCE, normalise
+from ..data.text.symbols import PAUSES
 from ..tts import Piece, Synthesizer
-from ..tts.durations import PAUSES
 from ..tts.synthesizer import LEAD, RATES
 from .demo_coding import Table, Tell
 from .demo_limits import checked_number, checked_seed, checked_text

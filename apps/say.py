@@ -14,7 +14,8 @@ from ..data.text import ENGLISH, NothingToSay, check_language, read_lexicon
 from ..data.text.lexicon import Lexicon
 from ..lm import MOST_GUIDANCE, LanguageModel, Sampling
 from ..tts import Durations, Retakes, Synthesizer, voice_store
-from ..tts.synthesizer import RATES, Piece
+from ..tts.pieces import Piece
+from ..tts.synthesizer import RATES
 from . import codecs, files
 from .progress import seconds_bar
 from .verbs import tell

@@ -129,6 +129,19 @@ def tables(
     return OK
 
 
+def subwords(
+    data: Annotated[Path, typer.Argument(metavar="TOKENS", help="What mynah tokenize has made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The SentencePiece model's file.")],
+    size: Annotated[int, typer.Option(help="Pieces, 50 to 100000.")] = 1000,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> int:
+    """Learn in what pieces words are spelled, for a language model with train.subwords=OUT."""
+    from .train_subwords import fit_subwords
+
+    print(fit_subwords(data, out, size, force))
+    return OK
+
+
 def average(
     models: Annotated[
         list[Path], typer.Argument(metavar="MODEL MODEL ...", help="Names or folders; one may come twice.")

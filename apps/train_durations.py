@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..codec import checkpoint
 from ..data.errors import MynahError
+from ..data.text.symbols import PAUSES
 from ..tts.duration_network import (
     PADDING,
     UNKNOWN_SPEAKER,
@@ -27,7 +28,7 @@ from ..tts.duration_network import (
     limits_of,
     stand_ins_of,
 )
-from ..tts.durations import PAUSES, Durations
+from ..tts.durations import Durations
 from .run_folder import Average, cut_log, load_state, plot_progress, save_state, write_recipe
 from .train_durations_data import DurationTrainOptions, Example, read_duration_recipe
 

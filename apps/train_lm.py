@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from ..codec.distributed import all_reduce_mean, all_reduce_sum
 from ..data.errors import MynahError
 from ..data.shards import TokenCorpus
+from ..data.text.subwords import Subwords
 from ..data.token_batches import TokenBatches
 from ..data.token_prompts import TokenPrompts
 from ..lm import checkpoint
@@ -50,6 +51,7 @@ def train(
     validation: LMValidation | None,
     out: Path,
     initial: Path | None = None,
+    subwords: Subwords | None = None,
     stop_at: int | None = None,
     log: Callable[[str], None] = print,
     interrupted: Callable[[], bool] = lambda: False,
@@ -63,6 +65,7 @@ def train(
         validation: what to evaluate on, or None.
         out: the run's folder; a run that it holds is taken up.
         initial: a model folder to start from, see `start_from`.
+        subwords: how the words of the corpus are spelled, to be kept with the model; None for phonemes.
         stop_at: stop early after this step, resumably.
         log: where a line per evaluation goes.
         interrupted: asked after every step; where it says so in any process, the run is saved and stops.
@@ -128,7 +131,7 @@ def train(
             "seconds": seconds,
         }
         save_state(state_path, state)
-        checkpoint.save(out, config, average.tensors)
+        checkpoint.save(out, config, average.tensors, subwords)
 
     losses: list[Tensor] = []
     norms: list[float] = []

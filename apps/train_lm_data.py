@@ -9,9 +9,11 @@ from pathlib import Path
 from ..codec import Codec
 from ..data.errors import MynahError
 from ..data.shards import TokenCorpus
+from ..data.text.subwords import Subwords
 from ..data.views import VIEW
 from .run_folder import Interrupt
 from .train_lm_options import LMTrainOptions, fitted, read_lm_recipe
+from .train_subwords import spelled_alignments
 
 
 def train_lm(
@@ -54,14 +56,27 @@ def train_lm(
             f"{data}: holds codes of {corpus.info.codec} {theirs}, not of {codec.config.name} {its}: "
             "--codec names the folder of the codec that made them"
         )
-    config = fitted(config, options, corpus.info)
+    subwords = Subwords.load(Path(options.subwords)) if options.subwords else None
+    if subwords is None:
+        config = fitted(config, options, corpus.info)
+    else:
+        config = fitted(config, options, corpus.info, subwords.symbols)
+        corpus.alignments = spelled_alignments(corpus, subwords, say)
     options = _known_weights(options, corpus, say)
     _tell_hours(corpus, say)
     validation = LMValidation(corpus, config, options, codec)
     say(f"validated on {len(validation.labels)} recordings of {validation.whose} speakers")
     with Interrupt() as ctrl_c:
         step = train(
-            config, options, corpus, validation, out, initial, log=say, interrupted=lambda: ctrl_c.seen
+            config,
+            options,
+            corpus,
+            validation,
+            out,
+            initial,
+            subwords,
+            log=say,
+            interrupted=lambda: ctrl_c.seen,
         )
     if step < options.steps:
         say(f"stopped at step {step} of {options.steps}, saved in {out}: the same command goes on from there")

@@ -34,6 +34,8 @@ class LMTrainOptions:
             `data.token_batches`.
         phonemes: whether the model is told what is spoken, where the tokens' alignments tell: `lm.symbols` is
             then the inventory of `mynah.data.text`.
+        subwords: a SentencePiece model's file, as `mynah train subwords` makes: what is spoken is then told
+            as it is spelled (`data.text.subwords`), and `lm.symbols` are its pieces.
         corpus_weights: weight of a frame of each corpus (1 where not named, 0 to leave it out).
         validation_corpora: which corpora are validated on; all if empty.
         bf16: whether the network runs in bfloat16 (the loss never does).
@@ -59,6 +61,7 @@ class LMTrainOptions:
     prompted: float = 0.0
     ends_after: float = 0.0
     phonemes: bool = False
+    subwords: str = ""
     corpus_weights: dict[str, float] = field(default_factory=dict)
     validation_corpora: tuple[str, ...] = ()
     bf16: bool = True
@@ -85,6 +88,8 @@ class LMTrainOptions:
                 raise MynahError(f"{name}={getattr(self, name)}: between 0 and 1")
         if min(self.stream_weights, default=0) < 0 or not sum(self.stream_weights):
             raise MynahError(f"stream_weights={self.stream_weights}: none below 0, one above")
+        if self.subwords and not self.phonemes:
+            raise MynahError(f"subwords={self.subwords!r} tells what is spoken: it takes phonemes=true")
         if min(self.corpus_weights.values(), default=0) < 0:
             raise MynahError(f"corpus_weights={self.corpus_weights}: none below 0")
 
@@ -104,16 +109,20 @@ def read_lm_recipe(path: Path, overrides: list[str]) -> tuple[LMConfig, LMTrainO
     return config, LMTrainOptions(**known_options(LMTrainOptions, recipe["train"], f"{path} (train)"))
 
 
-def fitted(config: LMConfig, options: LMTrainOptions, info: TokenInfo) -> LMConfig:
-    """The architecture for these tokens: codec, streams and codebooks are theirs, symbols the inventory's.
+def fitted(
+    config: LMConfig, options: LMTrainOptions, info: TokenInfo, symbols: tuple[str, ...] = INVENTORY
+) -> LMConfig:
+    """The architecture for these tokens: codec, streams and codebooks are theirs; what is spoken, if it is
+    told, is told in `symbols`.
 
     Raises:
         MynahError: options that do not fit the tokens or the architecture.
     """
     if options.phonemes:
-        if config.symbols not in ((), INVENTORY):
-            raise MynahError("phonemes=true takes the inventory for lm.symbols: leave lm.symbols out")
-        config = replace(config, symbols=INVENTORY)
+        if config.symbols not in ((), symbols):
+            whose = "the pieces of train.subwords" if options.subwords else "the inventory"
+            raise MynahError(f"phonemes=true takes {whose} for lm.symbols: leave lm.symbols out")
+        config = replace(config, symbols=symbols)
     config = replace(
         config,
         codec=info.codec,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.errors import CheckpointError
+from ..data.text.subwords import Subwords
 from . import checkpoint, patterns
 from .condition import UNKNOWN, Condition
 from .config import LMConfig
@@ -63,11 +64,13 @@ class LanguageModel:
     Attributes:
         network: its `LMNetwork`, or with weights in 8 bits an `Int8Network`, which can only speak.
         config: its architecture.
+        subwords: how words are spelled for it, where it is not told phonemes; or None.
     """
 
-    def __init__(self, network: LMNetwork | Int8Network):
+    def __init__(self, network: LMNetwork | Int8Network, subwords: Subwords | None = None):
         self.network: LMNetwork | Int8Network = network.eval().requires_grad_(False)
         self.config: LMConfig = network.config
+        self.subwords = subwords
 
     @classmethod
     def from_pretrained(
@@ -87,7 +90,8 @@ class LanguageModel:
         if int8 and torch.device(device).type != "cpu":
             raise ValueError(f"device={device!r}: 8 bits are for speaking on a CPU")
         network = checkpoint.load(name_or_folder)
-        return cls(quantize(network) if int8 else network.to(device))
+        subwords = checkpoint.load_subwords(name_or_folder)
+        return cls(quantize(network) if int8 else network.to(device), subwords)
 
     def check_codec(self, codec: Codec) -> None:
         """CheckpointError where the model was trained on the codes of another codec."""

@@ -84,8 +84,8 @@ def test_the_table_tells_every_frame(speak):
 
 def test_words_and_pauses_of_pieces():
     pieces = [
-        Piece("", ("h", "ˈaɪ", BOUNDARY, "ˈæ", ","), (1, 2, 0, 3, 5), ()),
-        Piece("", ("n",), (4,), ()),
+        Piece("", ("h", "ˈaɪ", BOUNDARY, "ˈæ", ","), (1, 2, 0, 3, 5), ("hi", "a"), ()),
+        Piece("", ("n",), (4,), ("n",), ()),
     ]
     timed = demo_speaking.segments(pieces, 0.02)
     assert [round(start / 0.02) for _, start, _ in timed] == [0, 4, 5, 7, 7, 10, 15, 19]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mynah.codec import checkpoint
 from mynah.data.errors import CheckpointError
 from mynah.data.text import BOUNDARY, phonemize
+from mynah.data.text.symbols import PAUSES
 from mynah.tts import Durations
 from mynah.tts.duration_network import (
     PADDING,
@@ -21,7 +22,7 @@ from mynah.tts.duration_network import (
     limits_of,
     stand_ins_of,
 )
-from mynah.tts.durations import PAUSES, rounded, shortest
+from mynah.tts.durations import rounded, shortest
 
 CONFIG = DurationConfig(name="tiny-durations", speakers=("ann", "bob"), dim=16, layers=2, dropout=0.0)
 WORDS = "ð ə , k ˈæ t .".split()

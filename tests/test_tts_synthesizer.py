@@ -18,7 +18,8 @@ from mynah.tts import Durations, Synthesizer, Voice, VoiceError
 from mynah.tts.duration_network import DurationConfig, DurationNetwork
 from mynah.tts.pieces import Part, parts
 from mynah.tts.sentences import sentences
-from mynah.tts.synthesizer import BLOCKS, LEAD, Fade, blocks
+from mynah.tts.sound_blocks import BLOCKS, Fade, blocks
+from mynah.tts.synthesizer import LEAD
 
 HOP = 320
 TEXT = "Hi. Go on, Ann! Why?"

@@ -3,8 +3,9 @@
 from .align import Alignment, AlignmentError, Segment, align, align_batch
 from .cloning import clone
 from .durations import Durations
+from .pieces import Piece
 from .retakes import Retakes
-from .synthesizer import Piece, Synthesizer
+from .synthesizer import Synthesizer
 from .voice import Voice, VoiceError
 
 __all__ = [

@@ -8,14 +8,12 @@ from pathlib import Path
 import torch
 
 from ..codec import checkpoint
-from ..data.text import BOUNDARY, PUNCTUATION, SILENCE
-from ..data.text.symbols import VOWEL_SOUNDS
+from ..data.text.symbols import PAUSES, VOWEL_SOUNDS
 from .duration_network import DurationConfig, DurationNetwork
 
 SHIPPED = Path(__file__).parent / "weights"
 RATES = (0.25, 4.0)  # beyond, nothing is understood
 PACES = (0.7, 1.4)  # how far speakers differ; a prompt that says more than this is aligned badly
-PAUSES = frozenset({SILENCE, BOUNDARY, *PUNCTUATION})  # symbols that need not last
 # Words of one or two sounds ("a", "of") are said weakly: they are aligned too short, and learned so.
 SHORT_WORD = 2  # sounds
 SHORT_VOWEL, SHORT_CONSONANT = 0.08, 0.06  # seconds that their sounds last at least

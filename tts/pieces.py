@@ -1,11 +1,10 @@
-"""Cutting what is to be said where it is longer than a language model can say at once."""
+"""What is said in one breath, cut where it is longer than a language model can say at once."""
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from ..data.text import BOUNDARY
-from .durations import PAUSES
+from ..data.text.symbols import BOUNDARY, PAUSES
 
 
 class Part(NamedTuple):
@@ -18,6 +17,23 @@ class Part(NamedTuple):
     def n_frames(self) -> int:
         """Frames in all."""
         return sum(self.durations)
+
+
+class Piece(NamedTuple):
+    """What is said in one breath.
+
+    Attributes:
+        text: the normalised text that it belongs to; a long sentence makes several pieces of the same text.
+        phonemes, durations: symbols, and frames of each.
+        words: as they are spelled in the text; one that is cut between two pieces is in both.
+        warnings: a line for everything that was skipped in the text.
+    """
+
+    text: str
+    phonemes: tuple[str, ...]
+    durations: tuple[int, ...]
+    words: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def parts(whole: Part, most: int) -> Iterator[Part]:
@@ -34,6 +50,16 @@ def parts(whole: Part, most: int) -> Iterator[Part]:
         return
     yield from parts(Part(whole.phonemes[:cut], whole.durations[:cut]), most)
     yield from parts(Part(whole.phonemes[cut:], whole.durations[cut:]), most)
+
+
+def with_words(found: Iterable[Part], words: Sequence[str]) -> Iterator[tuple[Part, tuple[str, ...]]]:
+    """Each of the parts of a whole with its own of the whole's words; one that was cut is in both parts."""
+    end, cut = 0, False
+    for part in found:
+        start = end - (cut and part.phonemes[0] not in PAUSES)
+        end = start + sum(not pause for pause, _ in groupby(part.phonemes, PAUSES.__contains__))
+        cut = part.phonemes[-1] not in PAUSES
+        yield part, tuple(words[start:end])
 
 
 def _best_cut(whole: Part) -> int | None:

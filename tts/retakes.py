@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codec.heads import PhoneHead
-from .durations import PAUSES
+from ..data.text.symbols import PAUSES
 from .word_errors import from_scores
 
 ENOUGH = 3  # faults, after which a take is bad and the others are not counted

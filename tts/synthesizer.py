@@ -9,7 +9,6 @@ memory does not grow.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,12 +17,13 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.errors import CheckpointError
-from ..data.text import ENGLISH, PAD, SILENCE, SYMBOLS, phonemize_long
+from ..data.text import ENGLISH, PAD, SILENCE, SYMBOLS, Phonemes, phonemize_long
 from ..data.text.split import LONGEST
-from ..lm import Generation, LanguageModel, Sampling
+from ..lm import Generation, LanguageModel, Prompt, Sampling
 from .durations import Durations
-from .pieces import Part, parts
+from .pieces import Part, Piece, parts, with_words
 from .retakes import Retakes
+from .sound_blocks import Fade, blocks
 from .voice import GUIDANCE, Voice, VoiceError
 
 RATES = (0.5, 2.0)
@@ -34,24 +34,8 @@ AT_ONCE = 8  # pieces that are made together where nobody waits for the first so
 CLEARER, FREER = 3.5, Sampling(temperature=1.0, top_p=0.95)  # guidance and sampling of what is said again
 RETAKE = 1_000_000  # seeds between two takes of a piece: more than a text has pieces
 FADE = 0.005  # seconds at both ends of a piece: what is cut within a phrase does not click
-BLOCKS = (4, 8, 16, 25)  # frames of the first blocks of sound, and of all others: the first one comes soon
 
 Samples = NDArray[np.float32]
-
-
-class Piece(NamedTuple):
-    """What is said in one breath.
-
-    Attributes:
-        text: the normalised text that it belongs to; a long sentence makes several pieces of the same text.
-        phonemes, durations: symbols, and frames of each.
-        warnings: a line for everything that was skipped in the text.
-    """
-
-    text: str
-    phonemes: tuple[str, ...]
-    durations: tuple[int, ...]
-    warnings: tuple[str, ...]
 
 
 class Synthesizer:
@@ -93,6 +77,8 @@ class Synthesizer:
         self._most = room
         vector = voice.speaker_vector
         prompt = voice.prompt(lm.config.n_codebooks)
+        if prompt is not None and lm.subwords is not None:
+            prompt = Prompt(prompt.codes)  # its words are not known, only its phonemes
         self.heard = lm.hear(prompt, vector[None] if vector is not None else None)
         self._pace = 1.0
         if voice.phonemes and not voice.speaker:
@@ -132,10 +118,18 @@ class Synthesizer:
         longest = min(max(int(CHARACTERS * seconds), 40), LONGEST)
         for said in phonemize_long(text, user_lexicon, longest, language):
             lasting = self.durations.predict(said.symbols, self.voice.speaker, rate)
-            warnings = said.warnings
-            for part in parts(Part(said.symbols, lasting), self._most):
-                yield Piece(said.text, part.phonemes, part.durations, warnings)
+            warnings = (*said.warnings, *self._not_told(said))
+            found = parts(Part(said.symbols, lasting), self._most)
+            for part, words in with_words(found, [word.text for word in said.words]):
+                yield Piece(said.text, part.phonemes, part.durations, words, warnings)
                 warnings = ()
+
+    def _not_told(self, said: Phonemes) -> list[str]:
+        """A line for every pronunciation that a language model which is told letters does not hear of."""
+        if self.lm.subwords is None:
+            return []
+        given = dict.fromkeys(word.text for word in said.words if word.source in ("lexicon", "override"))
+        return [f"{word!r} is said as it is spelled: {self.lm.config.name} is told letters" for word in given]
 
     def speak_piece(
         self,
@@ -184,14 +178,21 @@ class Synthesizer:
         sampling: Sampling | None,
     ) -> Generation:
         """The codes of pieces, and those that push out the last sound."""
+        told = [self._told(piece) for piece in pieces]
         return self.lm.speak(
-            [[SILENCE, *piece.phonemes] for piece in pieces],
-            [[LEAD, *piece.durations[:-1], piece.durations[-1] + self._late] for piece in pieces],
+            [[SILENCE, *symbols] for symbols, _ in told],
+            [[LEAD, *lasting[:-1], lasting[-1] + self._late] for _, lasting in told],
             generators=generators,
             heard=self.heard,
             guidance=GUIDANCE if guidance is None else guidance,
             sampling=sampling,
         )
+
+    def _told(self, piece: Piece) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Symbols and durations as the language model knows them."""
+        if self.lm.subwords is None:
+            return piece.phonemes, piece.durations
+        return self.lm.subwords.spelled(piece.phonemes, piece.durations, piece.words)
 
     def _sound(self, piece: Piece, made: Iterable[Tensor]) -> Iterator[Samples]:
         """Codes [1, K, n] of a piece, as they are made, to sound [1, T]."""
@@ -286,50 +287,14 @@ class Synthesizer:
         return torch.from_numpy(np.concatenate(list(spoken), axis=1))[None]
 
 
-class Fade:
-    """Fades a sound in and out that comes in blocks.
-
-    Args:
-        length: samples of the whole sound.
-        ramp: samples of each fade, a raised cosine.
-    """
-
-    def __init__(self, length: int, ramp: int):
-        self._length, self._ramp, self._at = length, ramp, 0
-
-    def __call__(self, wav: Samples) -> Samples:
-        """The next samples [1, T]."""
-        place = np.arange(self._at, self._at + wav.shape[1])
-        self._at += wav.shape[1]
-        near = np.minimum(place, self._length - 1 - place)  # samples from the nearer end
-        if near.min() >= self._ramp:
-            return wav
-        gain = 0.5 - 0.5 * np.cos(np.pi * np.clip(near / self._ramp, 0, 1))
-        return wav * gain.astype(np.float32)
-
-
-def blocks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Codes [1, K, n] in blocks of `BLOCKS` frames, whatever pieces they come in; the last is shorter."""
-    held: list[Tensor] = []
-    count = made = 0
-    for codes in frames:
-        for frame in codes.split(1, 2):
-            held.append(frame)
-            count += 1
-            if count == BLOCKS[min(made, len(BLOCKS) - 1)]:
-                yield torch.cat(held, 2)
-                held, count, made = [], 0, made + 1
-    if held:
-        yield torch.cat(held, 2)
-
-
 def _check_models(codec: Codec, lm: LanguageModel, durations: Durations) -> None:
     """CheckpointError for models that do not fit each other."""
     lm.check_codec(codec)
     c = lm.config
     if not c.symbols:
         raise CheckpointError(f"{c.name} was trained without text: it can only continue speech")
-    for model, known in ((c.name, c.symbols), (durations.config.name, durations.config.symbols)):
+    told = SYMBOLS if lm.subwords is not None else c.symbols
+    for model, known in ((c.name, told), (durations.config.name, durations.config.symbols)):
         missing = [symbol for symbol in SYMBOLS if symbol != PAD and symbol not in known]
         if missing:
             raise CheckpointError(f"{model} does not know {missing[0]!r}, which texts are said with")

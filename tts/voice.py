@@ -115,7 +115,7 @@ class Voice:
             raise VoiceError(f"{have}, {c.name} needs {c.n_codebooks}")
         if self.codes.numel() and int(self.codes.max()) >= c.codebook_size:
             raise VoiceError(f"the voice {self.name} has codes above {c.codebook_size - 1}: not of {c.codec}")
-        unknown = sorted(set(self.phonemes) - set(c.symbols))
+        unknown = sorted(set(self.phonemes) - set(c.symbols)) if lm.subwords is None else []
         if unknown:
             raise VoiceError(f"the voice {self.name} says {unknown[0]!r}, which {c.name} does not know")
         if self.speaker_vector is not None and (self.lm, len(self.speaker_vector)) != (c.name, c.speaker_dim):

@@ -19,6 +19,7 @@ PAD = "_"  # fills batches; never spoken
 SILENCE = "~"  # before, after and within speech; comes from an alignment, never from text
 BOUNDARY = " "  # between two words without punctuation
 PUNCTUATION = (",", ";", ":", "—", "…", ".", "?", "!")
+PAUSES = (SILENCE, BOUNDARY, *PUNCTUATION)  # what is no sound
 
 # ARPAbet -> IPA. The vowels have three symbols each: unstressed, primary, secondary.
 CONSONANTS = dict(

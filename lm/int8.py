@@ -62,6 +62,7 @@ class Int8Network(nn.Module):
         inputs = network.input.weight.detach().unflatten(1, (c.n_codebooks, -1)).permute(1, 2, 0)
         outputs = network.output.weight.detach().unflatten(0, (c.n_codebooks, -1))
         self.scores = _rounded(network.out_tables.detach().bmm(outputs).flatten(0, 1) * _gains(network.norm))
+        # of queries and keys [2, layers, 1, 1, 1, head_dim], as they are and as their halves are swapped
         gains = torch.stack([block.attention.gain.detach() for block in blocks], 1) * c.head_dim**0.5
         self.register_buffer("offsets", network.offsets.flatten())
         self.register_buffer("tables", network.tables.detach().bmm(inputs).flatten(0, 1))

@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -239,16 +240,54 @@ def mynah(monkeypatch, capfd) -> Callable[..., subprocess.CompletedProcess]:
 
 
 @pytest.fixture(scope="session")
-def mynah_process() -> Callable[..., subprocess.Popen]:
-    """Starts the command line as a process of its own, for pipes and signals."""
+def python_program() -> Iterator[Callable[..., list[str]]]:
+    """Gives the command that runs a Python program like `python -c`, on Linux without the seconds that
+    importing torch and whatever is named takes: see tests/warm_python.py."""
+    if sys.platform != "linux":
+        yield lambda program, *_: [sys.executable, "-c", program]
+        return
+    script = Path(__file__).with_name("warm_python.py")
+    modules = ["torch", "typer", "soundfile", "soxr", "safetensors.torch", "tqdm"]
+    with tempfile.TemporaryDirectory(prefix="mynah-") as folder:  # a socket's path has to be short
+        address = str(Path(folder, "socket"))
+        server = subprocess.Popen(
+            [sys.executable, script, "serve", address, *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the programs
+        )
+        with server:
+            assert server.stdout.readline() == b"ready\n"
+            run = [sys.executable, "-IS", str(script), "run", address]
+            yield lambda program, *more: [*run, ",".join(more), program]
+            server.stdin.close()
 
-    def start(*arguments: object, **options) -> subprocess.Popen:
-        command = [sys.executable, "-c", "from mynah.apps.cli import main; main()", *map(str, arguments)]
+
+MYNAH = "from mynah.apps.cli import main; main()"
+
+
+@pytest.fixture(scope="session")
+def mynah_process(python_program) -> Callable[..., subprocess.Popen]:
+    """Starts the command line as a process of its own, for pipes and signals.
+
+    `before` is a program to run before it. The named packages are imported already, besides those that every
+    process has; for None, or where `preexec_fn` prepares the process, none is.
+    """
+
+    def start(
+        *arguments: object, before: str = "pass", imported: Sequence[str] | None = (), **options
+    ) -> subprocess.Popen:
+        program = f"{before}\n{MYNAH}"
+        if imported is None or "preexec_fn" in options:
+            python = [sys.executable, "-c", program]
+        else:
+            python = python_program(program, *imported)
         options = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
         } | options
+        command = [*python, *map(str, arguments)]
         return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options)
 
     return start
@@ -273,13 +312,13 @@ def serve_demo(mynah_process, free_port, tmp_path_factory) -> Callable:
     pytest.importorskip("gradio", reason='the demo needs gradio: pip install ".[demo]"')
 
     @contextmanager
-    def serve(voices: Path, *options: object) -> Iterator[str]:
+    def serve(voices: Path, *options: object, imported: Sequence[str] | None = None) -> Iterator[str]:
         log = tmp_path_factory.mktemp("demo") / "stderr"
         with pytest.MonkeyPatch.context() as patch, open(log, "w") as stderr:
             patch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
             patch.delenv("NO_PROXY", raising=False)
             patch.setenv("MYNAH_VOICES", str(voices))
-            process = mynah_process("demo", "--port", free_port(), *options, stderr=stderr)
+            process = mynah_process("demo", "--port", free_port(), *options, imported=imported, stderr=stderr)
         with process:
             line = process.stdout.readline().decode()
             assert line.startswith("mynah demo: http://127.0.0.1:"), line + log.read_text()
@@ -291,20 +330,23 @@ def serve_demo(mynah_process, free_port, tmp_path_factory) -> Callable:
     return serve
 
 
-@pytest.fixture(scope="session")
+# For one file at a time: while nobody asks for anything, Gradio takes a twentieth of a processor.
+
+
+@pytest.fixture(scope="module")
 def demo_url(serve_demo, tmp_path_factory) -> Iterator[str]:
     """Address of the demo with what is shipped, and no voice of the user's."""
     with serve_demo(tmp_path_factory.mktemp("voices")) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_demo_url(serve_demo, speaking, tiny_folder, tmp_path_factory) -> Iterator[str]:
     """Address of a demo with the untrained models of `speaking`; the user has the voice `ann`."""
     voices = tmp_path_factory.mktemp("voices")
     (voices / "ann.safetensors").write_bytes(speaking.voice.read_bytes())
     models = ["--model", speaking.lm, "--durations", speaking.durations, "--codec", tiny_folder]
-    with serve_demo(voices, *models) as url:
+    with serve_demo(voices, *models, imported=["gradio"]) as url:
         yield url
 
 

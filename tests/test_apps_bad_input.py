@@ -1,8 +1,6 @@
 """Bad input: one clear line, exit code 2, no output, and nothing else touched."""
 
-import ctypes
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -182,16 +180,18 @@ def test_no_permission(tree, mynah_process, encoded, tiny_folder):
     os.chmod(locked, 0o555)
 
     def run(*arguments):
-        return finish(mynah_process(*arguments, "--codec", tiny_folder, preexec_fn=be_an_ordinary_user))
+        return finish(mynah_process(*arguments, "--codec", tiny_folder, before=BE_AN_ORDINARY_USER))
 
     check_refused(run("encode", tree / "talk.wav", tree / "out.mynah"), tree, "talk.wav", "Permission denied")
     check_refused(run("decode", encoded, locked / "out.wav"), tree, "out.wav", "Permission denied")
 
 
-def be_an_ordinary_user():
-    """Root without the right to pass over permissions, from the next exec on."""
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP
+# Root without the right to pass over permissions, or any other: a header of version 3 for this process, and
+# no capability that is effective, permitted or inheritable.
+BE_AN_ORDINARY_USER = """
+import ctypes
+assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+"""
 
 
 def finish(process):
@@ -203,11 +203,8 @@ def finish(process):
 def test_a_full_disk(tree, mynah_process, encoded, tiny_folder, verb):
     """The size limit of a process stands for the disk: both make a write fail in the middle."""
     source, target = (tree / "talk.wav", "out.mynah") if verb == "encode" else (encoded, "out.wav")
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (80, 80))
-
-    result = finish(mynah_process(verb, source, tree / target, "--codec", tiny_folder, preexec_fn=limit))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (80, 80))"
+    result = finish(mynah_process(verb, source, tree / target, "--codec", tiny_folder, before=limit))
     check_refused(result, tree, target, "cannot be written")
 
 

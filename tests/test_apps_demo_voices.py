@@ -1,7 +1,6 @@
 """The Voices tab: voices are listed, made with consent, and removed; what is refused, and to whom."""
 
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -172,10 +171,11 @@ for own_voices in (True, False):
 """
 
 
-def test_whoever_comes_over_the_network_cannot_change_voices():
+def test_whoever_comes_over_the_network_cannot_change_voices(python_program):
     """In a process of its own: Gradio leaves event loops open."""
     pytest.importorskip("gradio")
-    done = subprocess.run([sys.executable, "-c", PUBLIC], capture_output=True, text=True, check=True)
+    command = python_program(PUBLIC, "gradio")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     local, open_to_all = (set(line.split()) for line in done.stdout.splitlines())
     assert local - open_to_all == {"add_voice", "remove_voice"}
     assert open_to_all == {"reconstruct", "open", "speak", "continue", "voices", "voice"}

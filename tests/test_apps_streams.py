@@ -30,12 +30,14 @@ def run_without(mynah_process, number, *arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no streams are closed here")
-def test_a_closed_standard_output(talk, mynah_process, tiny_folder):
+def test_a_closed_standard_output(talk, mynah, mynah_process, tiny_folder, monkeypatch):
     """As in `mynah info talk.mynah >&-`."""
     assert run_without(mynah_process, 1, "info", talk, "--codec", tiny_folder) == (0, "", "")
     refused = "mynah: standard output: not written to a terminal, pipe it or name a file\n"
-    for verb, source in (("encode", talk.with_suffix(".wav")), ("decode", talk)):
-        assert run_without(mynah_process, 1, verb, source, "-", "--codec", tiny_folder) == (2, "", refused)
+    assert run_without(mynah_process, 1, "decode", talk, "-", "--codec", tiny_folder) == (2, "", refused)
+    monkeypatch.setattr(sys, "__stdout__", None)  # as in such a process
+    result = mynah("encode", talk.with_suffix(".wav"), "-", "--codec", tiny_folder)
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", refused)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no streams are closed here")

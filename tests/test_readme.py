@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +47,28 @@ def test_every_block_is_of_a_language_that_is_run():
     assert len(found) >= 4
 
 
-def test_the_commands(scratch):
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory, python_program):
+    """A folder with `mynah`, which starts faster than the one that is installed."""
+    folder = tmp_path_factory.mktemp("bin")
+    command = python_program("from mynah.apps.cli import main; main()")
+    (folder / "mynah").write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    (folder / "mynah").chmod(0o755)
+    return folder
+
+
+def test_the_installed_command():
+    mynah = Path(sys.executable).with_name("mynah")
+    said = subprocess.run([mynah, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said == f"mynah {version('mynah')}\n"
+
+
+def test_the_commands(scratch, programs):
     """All of them in one shell, which stops at the first that fails."""
     script = "\n".join(
         block.text for block in blocks(README.read_text(encoding="utf-8")) if block.language == "sh"
     )
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=scratch,

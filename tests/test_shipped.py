@@ -1,5 +1,7 @@
 """The weights in the package belong together, and their voices can be understood."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,17 @@ def models(codec) -> tuple[Codec, LanguageModel, Durations]:
     return codec, LanguageModel.from_pretrained("mynah-lm"), Durations.from_pretrained("mynah-durations")
 
 
+@pytest.fixture(scope="module")
+def spoken(models) -> Callable[..., torch.Tensor]:
+    """Gives a text in a shipped voice, [1, 1, T]; made once."""
+
+    @lru_cache
+    def speak(name: str, text: str = TEXT) -> torch.Tensor:
+        return Synthesizer(*models, voice_store.find(name)).synthesize(text, seed=1)
+
+    return speak
+
+
 def test_every_model_has_a_card():
     folders = [p for at in (checkpoint, lms, paces, heads) for p in Path(at.SHIPPED).iterdir() if p.is_dir()]
     names = {"mynah-16k", "mynah-lm", "mynah-durations", "phones-16k", "speakers-16k"}
@@ -42,11 +55,10 @@ def test_every_model_has_a_card():
 
 
 @pytest.mark.parametrize("name", voice_store.shipped_names())
-def test_a_shipped_voice_is_understood(codec, models, name):
-    voice = voice_store.find(name)
-    assert voice.rights
+def test_a_shipped_voice_is_understood(codec, spoken, name):
+    assert voice_store.find(name).rights
     assert (voice_store.card(name) or "").startswith(f"# {name}\n")
-    wav = Synthesizer(*models, voice).synthesize(TEXT, seed=1)
+    wav = spoken(name)
     seconds = wav.shape[2] / codec.config.sample_rate
     assert 2 < seconds < 6
     said = [without_stress(phone) for word in phonemize(TEXT).words for phone in word.phonemes]
@@ -85,15 +97,12 @@ def test_a_word_that_lacks_is_heard(codec, models):
     assert [retakes.faults(piece.phonemes, sound) for sound in (wav, cut, twice)] == [0, 1, 1]
 
 
-def test_speakers_are_told_apart(codec, models):
+def test_speakers_are_told_apart(codec, spoken):
     """Two sentences in one shipped voice are more alike than any two in different ones."""
-    head, others = SpeakerHead.from_pretrained(codec), ("lj", "philipp")
-    texts = (TEXT, "The train to the city leaves at seven in the morning.")
-    first, second = (
-        Synthesizer(*models, voice_store.find("kathleen")).synthesize(text, seed=2) for text in texts
-    )
-    own, *rest = (head.embed(wav)[0] for wav in (first, second))
-    rest += [head.embed(Synthesizer(*models, voice_store.find(v)).synthesize(TEXT))[0] for v in others]
+    head = SpeakerHead.from_pretrained(codec)
+    second = spoken("kathleen", "The train to the city leaves at seven in the morning.")
+    sounds = (spoken("kathleen"), second, spoken("lj"), spoken("philipp"))
+    own, *rest = (head.embed(wav)[0] for wav in sounds)
     same, *different = (float(own @ other) for other in rest)
     assert same > max(different) + 0.1
 
@@ -102,11 +111,11 @@ def test_there_are_voices():
     assert len(voice_store.shipped_names()) >= 2
 
 
-def test_what_follows_a_prompt_is_sound(codec, models):
+def test_what_follows_a_prompt_is_sound(codec, models, spoken):
     """The model goes on, and what it says is no silence and no noise at full scale."""
     _, lm, _ = models
-    voice = Synthesizer(*models, voice_store.find(voice_store.default_name()))
-    prompt = codec.encode(voice.synthesize(TEXT), codec.config.sample_rate, 1.5).codes[0]
+    sound = spoken(voice_store.default_name())
+    prompt = codec.encode(sound, codec.config.sample_rate, 1.5).codes[0]
     generation = lm.continue_codes(
         [prompt[:, :60]], 2.0, generators=[torch.Generator().manual_seed(0)], least_seconds=2.0
     )

@@ -180,6 +180,22 @@ def speech() -> np.ndarray:
     return speech_like().wav[0]
 
 
+@pytest.fixture(scope="module")
+def first_curves() -> Iterator[None]:
+    """Of the curves of a run one picture is drawn: one for every evaluation takes longer than training."""
+    from mynah.data import spectrogram
+
+    draw = spectrogram.plot_curves
+
+    def draw_first(progress: Path, path: Path, *panels: Sequence[str]) -> None:
+        if not path.exists():
+            draw(progress, path, *panels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectrogram, "plot_curves", draw_first)
+        yield
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Torch computes in one thread, whatever the tests before have set."""

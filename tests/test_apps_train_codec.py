@@ -37,6 +37,8 @@ CONFIG = CodecConfig(
     fine_dim=16,
     fine_layers=1,
 )
+
+pytestmark = pytest.mark.usefixtures("first_curves")
 OPTIONS = TrainOptions(
     steps=8,
     latent_steps=4,

@@ -42,6 +42,8 @@ CONFIG = CodecConfig(
     fine_dim=16,
     fine_layers=1,
 )
+
+pytestmark = pytest.mark.usefixtures("first_curves")
 OPTIONS = TrainOptions(
     steps=8,
     latent_steps=4,
@@ -115,9 +117,9 @@ def corpus(corpus_path) -> PackedCorpus:
     return open_packed(corpus_path)
 
 
-def program(corpus_path: Path, out: Path, options: TrainOptions, states: Path | str = "") -> list[str]:
+def given(corpus_path: Path, out: Path, options: TrainOptions, states: Path | str = "") -> list[str]:
     texts = [json.dumps(dataclasses.asdict(o)) for o in (CONFIG, options)]
-    return ["-c", PROGRAM, str(corpus_path), str(out), str(KMEANS_LATENTS), *texts, str(states)]
+    return [str(corpus_path), str(out), str(KMEANS_LATENTS), *texts, str(states)]
 
 
 def run(corpus: PackedCorpus, out: Path, options: TrainOptions = OPTIONS, **more) -> dict:
@@ -189,10 +191,10 @@ def test_an_interrupt_is_saved_and_resumed(corpus, uninterrupted, tmp_path):
 
 
 def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, corpus_path, tmp_path):
-    options = dataclasses.replace(OPTIONS, steps=14, latent_steps=5, batch=2, save_every=1, evaluate_every=2)
+    options = dataclasses.replace(OPTIONS, steps=14, latent_steps=5, batch=2, save_every=1, evaluate_every=5)
     out, delay = tmp_path / "killed", random.random()
     process = subprocess.Popen(
-        [sys.executable, *program(corpus_path, out, options)],
+        [sys.executable, "-c", PROGRAM, *given(corpus_path, out, options)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
     )
@@ -297,7 +299,9 @@ def assert_same_tokens(first: Path, second: Path, speech: np.ndarray) -> None:
     assert torch.equal(*(codec.encode(wav, 16000, 0.6).codes for codec in codecs))
 
 
-def test_two_processes_train_as_one_with_the_double_batch(corpus, corpus_path, tmp_path, monkeypatch):
+def test_two_processes_train_as_one_with_the_double_batch(
+    corpus, corpus_path, tmp_path, monkeypatch, python_program
+):
     """After every step of the latent noise, the k-means start and the quantizer: weights, codebooks, averages
     and the optimizer's moments (the moving averages of the gradients) agree to 1e-3 of each tensor's largest
     value, and to 5e-2 once rounding may tip the choice between two codes.
@@ -322,7 +326,8 @@ def test_two_processes_train_as_one_with_the_double_batch(corpus, corpus_path, t
     two = []
     for rank in range(2):
         with open(tmp_path / f"errors{rank}", "wb") as errors:
-            command = [sys.executable, *program(corpus_path, tmp_path / "run2", options, kept[1])]
+            python = python_program(PROGRAM, "accelerate")
+            command = [*python, *given(corpus_path, tmp_path / "run2", options, kept[1])]
             env = {**os.environ, **group, **settings, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             two.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=errors))
     monkeypatch.setattr(torch.optim, "AdamW", partial(torch.optim.AdamW, eps=1e-3))

@@ -25,6 +25,8 @@ OPTIONS = CtcOptions(
     steps=5, batch=3, warmup=1, ema=0.9, realign=2, bf16=False, evaluate_every=5, save_every=100
 )
 
+pytestmark = pytest.mark.usefixtures("first_curves")
+
 
 @pytest.fixture(scope="module")
 def spoken(speech) -> Spoken:

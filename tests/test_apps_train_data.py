@@ -20,6 +20,8 @@ from mynah.data import audio
 from mynah.data.errors import AudioError, MynahError
 from mynah.data.manifest import read_manifest
 
+pytestmark = pytest.mark.usefixtures("first_curves")
+
 RECIPE = {
     "codec": {
         "name": "tiny",

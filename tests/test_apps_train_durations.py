@@ -20,6 +20,8 @@ from mynah.data.text import SYMBOLS
 from mynah.tts import Durations
 from mynah.tts.duration_network import DurationConfig, DurationNetwork
 
+pytestmark = pytest.mark.usefixtures("first_curves")
+
 TINY = DurationConfig(name="tiny-durations", dim=16, layers=1, dropout=0.1)
 SETTINGS = {"steps": 4, "batch": 4, "evaluate_every": 4, "save_every": 1, "speaker_minutes": 0.05}
 

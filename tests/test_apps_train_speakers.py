@@ -36,6 +36,8 @@ OPTIONS = SpeakerOptions(
     save_every=100,
 )
 
+pytestmark = pytest.mark.usefixtures("first_curves")
+
 
 @pytest.fixture(scope="module")
 def corpus(speech) -> PackedCorpus:

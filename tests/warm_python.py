@@ -41,6 +41,7 @@ def run(address: str, modules: str, program: str, *arguments: str) -> int:
 
 def serve(address: str, *modules: str) -> None:
     """Fork a process for whoever asks; returns at the end, and in each child when its program has run."""
+    import gc
     import select
     from importlib import import_module
 
@@ -57,6 +58,7 @@ def serve(address: str, *modules: str) -> None:
         more, program, arguments, folder, environment = marshal.loads(request)
         for module in filter(None, more):
             import_module(module)
+        gc.freeze()  # the children do not look through what is imported, page by page, at their end
         if os.fork() == 0:
             listener.close()
             if (pid := os.fork()) == 0:

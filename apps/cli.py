@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -331,7 +332,8 @@ def run(arguments: list[str]) -> int:
     except typer.TyperException as error:
         line = getattr(error, "format_message", error.__str__)()
         return fail(line) if line else USER_ERROR  # without arguments the help has said it
-    sys.stdout.flush()
+    with suppress(OSError) if code else nullcontext():  # why it failed has been said
+        sys.stdout.flush()
     return code or OK
 
 

@@ -304,7 +304,8 @@ def mynah_process(python_program) -> Callable[..., subprocess.Popen]:
             "stderr": subprocess.PIPE,
         } | options
         command = [*python, *map(str, arguments)]
-        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options)
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}  # as users have it
+        return subprocess.Popen(command, env={**environment, "OMP_NUM_THREADS": "1"}, **options)
 
     return start
 

@@ -23,7 +23,7 @@ from mynah.lm import LanguageModel, LMConfig, Sampling
 from mynah.lm.condition import Condition
 from mynah.lm.network import LMNetwork
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "first_curves")
 
 INFO = TokenInfo("tiny", "ab" * 32, 50.0, 3, 16)
 CONFIG = LMConfig(

@@ -26,7 +26,7 @@ from mynah.data.shards import TokenCorpus, TokenInfo
 from mynah.lm import LMConfig
 from mynah.lm.network import LMNetwork
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "first_curves")
 
 INFO = TokenInfo("tiny", "ab" * 32, 50.0, 3, 16)
 CONFIG = LMConfig(
@@ -163,16 +163,16 @@ def test_an_interrupt_is_saved_and_resumed(corpus, uninterrupted, tmp_path):
     assert_same(run(corpus, out), torch.load(uninterrupted / "state.pt", weights_only=True))
 
 
-def program(tokens: Path, out: Path, options: LMTrainOptions, states: Path | str = "") -> list[str]:
+def given(tokens: Path, out: Path, options: LMTrainOptions, states: Path | str = "") -> list[str]:
     texts = [json.dumps(dataclasses.asdict(o)) for o in (CONFIG, options)]
-    return ["-c", PROGRAM, str(tokens), str(out), *texts, str(states)]
+    return [str(tokens), str(out), *texts, str(states)]
 
 
 def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, tokens, tmp_path):
-    options = dataclasses.replace(OPTIONS, steps=30, save_every=1, evaluate_every=4)
+    options = dataclasses.replace(OPTIONS, steps=30, save_every=1, evaluate_every=5)
     out, delay = tmp_path / "killed", 0.3 * random.random()
     process = subprocess.Popen(
-        [sys.executable, *program(tokens, out, options)],
+        [sys.executable, "-c", PROGRAM, *given(tokens, out, options)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
     )
@@ -193,7 +193,9 @@ def test_killed_at_a_random_moment_it_resumes_to_the_same(corpus, tokens, tmp_pa
     assert [json.loads(line)["step"] for line in logs[0]] == [json.loads(line)["step"] for line in logs[1]]
 
 
-def test_two_processes_train_as_one_with_the_double_batch(corpus, tokens, tmp_path, monkeypatch):
+def test_two_processes_train_as_one_with_the_double_batch(
+    corpus, tokens, tmp_path, monkeypatch, python_program
+):
     """After every step weights, averages and the optimizer's moments agree to 1e-3 of each tensor's largest
     value, with token noise and dropped conditions, and batches that do not divide evenly.
 
@@ -217,7 +219,8 @@ def test_two_processes_train_as_one_with_the_double_batch(corpus, tokens, tmp_pa
     two = []
     for rank in range(2):
         with open(tmp_path / f"errors{rank}", "wb") as errors:
-            command = [sys.executable, *program(tokens, tmp_path / "run2", options, kept[1])]
+            python = python_program(PROGRAM, "accelerate")
+            command = [*python, *given(tokens, tmp_path / "run2", options, kept[1])]
             env = {**os.environ, **group, **settings, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             two.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=errors))
     monkeypatch.setattr(torch.optim, "AdamW", partial(torch.optim.AdamW, eps=1e-3))

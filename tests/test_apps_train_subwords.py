@@ -17,7 +17,7 @@ from mynah.data.text.subwords import Subwords, train_subwords
 from mynah.data.text.symbols import PAUSES
 from mynah.lm import LanguageModel, checkpoint
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "first_curves")
 
 TEXTS = ["The quick brown fox.", "A lazy dog, of 1840!", "It jumps over the dog.", "Why does the fox?"]
 

@@ -17,7 +17,8 @@ from ..data.errors import AudioError, MynahError, TextError
 from ..data.manifest import Recording
 from ..data.replacing import replace_text
 from ..data.shards import ALIGNMENTS, Label, TokenCorpus
-from ..data.text import ENGLISH, SILENCE, check_language, phonemize
+from ..data.text import ENGLISH, SILENCE, LanguageError, check_language, phonemize
+from ..data.text.espeak import code_of
 from ..data.views import VIEW
 from ..tts.align import DOUBTFUL, AlignmentError, align
 from .clips import read_clip
@@ -53,10 +54,9 @@ def align_tokens(
         MynahError: a damaged folder, tokens of another codec, no recordings with such text, no such language.
     """
     code = check_language(language)
-    meant = {language, code, code.partition("-")[0]}
     text = "English text" if code == ENGLISH else f"text in {code!r}"
     corpus = TokenCorpus(folder, head.codec.codes_hash)
-    spoken = [label for label in corpus.labels if label.text and label.language in meant]
+    spoken = [label for label in corpus.labels if label.text and _is(label.language, code)]
     labels = {label.id: label for label in spoken if not VIEW.search(label.id)}
     if not labels:
         raise MynahError(f"{folder}: no recordings with {text} to align")
@@ -111,3 +111,11 @@ def align_recording(
         "durations": durations,
         "score": round(alignment.score, 3),
     }
+
+
+def _is(language: str | None, code: str) -> bool:
+    """Whether a language, as a corpus has it, is that of a code, or the same without a region."""
+    try:
+        return code_of(language or "") in (code, code.partition("-")[0])
+    except LanguageError:
+        return False

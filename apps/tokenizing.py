@@ -50,7 +50,8 @@ def tokenize(
         MynahError: no such codec, bitrate or phone head, no recordings, one named like a view, or codes of
             another codec in `out`.
     """
-    check_language(language)
+    if head_name is not None:
+        check_language(language)
     codec = load(codec_name)
     head = PhoneHead.from_pretrained(codec, head_name) if head_name is not None else None
     n_codebooks = codebooks_for(codec, bitrate)

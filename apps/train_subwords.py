@@ -26,6 +26,8 @@ def fit_subwords(data: Path, out: Path, size: int, force: bool) -> str:
     Raises:
         MynahError: no tokens or no texts, a size that does not fit, a file that is there.
     """
+    if not out.absolute().parent.is_dir():
+        raise MynahError(f"{out}: there is no folder {out.absolute().parent}")
     if out.exists() and not force:
         raise MynahError(f"{out}: exists; --force replaces it")
     corpus = TokenCorpus(data)
@@ -66,14 +68,17 @@ def spelled_alignments(
     if corpus.alignments and not found:
         raise MynahError(f"{corpus.folder}: no alignment has the words of its recording's text")
     if len(found) < len(corpus.alignments):
-        say(f"left out, aligned with other words than their text: {len(corpus.alignments) - len(found)}")
+        out = len(corpus.alignments) - len(found)
+        say(f"left out, not English or aligned with other words than their text: {out}")
     return found
 
 
 @lru_cache(maxsize=1 << 16)  # views have the same text
 def _words(text: str | None, language: str | None) -> tuple[str, ...]:
-    """The words of a text as they are spelled once it is normalised; none where it cannot be spoken."""
+    """The words of an English text as normalised text spells them; none where it cannot be spoken."""
+    if (language or ENGLISH).lower().partition("-")[0] != ENGLISH:
+        return ()  # whose figures are read, not spelled
     try:
-        return tuple(word.text for word in phonemize(text or "", language=language or ENGLISH).words)
+        return tuple(word.text for word in phonemize(text or "").words)
     except TextError:
         return ()

@@ -22,7 +22,9 @@ def save(
     """Write config and weights, floating-point tensors as fp16, each to a temporary name first; and how words
     are spelled, if they are."""
     checkpoint.save(folder, config, tensors)
-    if subwords is not None:
+    if subwords is None:
+        (folder / SUBWORDS).unlink(missing_ok=True)  # of a model that was there before
+    else:
         with replacing(folder / SUBWORDS) as temporary:
             temporary.write_bytes(subwords.model)
 

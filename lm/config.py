@@ -1,6 +1,7 @@
 """The architecture of a language model, as plain numbers stored beside its weights."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +9,8 @@ from typing import ClassVar
 from ..data.config import StoredConfig
 from ..data.errors import CheckpointError
 from .patterns import PATTERNS
+
+MOST_SHOWN = 100  # symbols that an error names
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class LMConfig(StoredConfig):
             if not isinstance(values, list | tuple) or not all(isinstance(s, str) for s in values):
                 raise CheckpointError(f"{field}={values!r}: a list of texts is expected")
             object.__setattr__(self, field, tuple(values))
-            twice = sorted({s for s in values if values.count(s) > 1})
+            twice = sorted(s for s, count in Counter(values).items() if count > 1)
             if twice:
                 raise CheckpointError(f"{field}: {', '.join(twice)} more than once")
         for field in ("name", "codec", "codec_hash"):
@@ -102,8 +105,9 @@ class LMConfig(StoredConfig):
         table = {symbol: i for i, symbol in enumerate(self.symbols, 1)}
         unknown = [symbol for symbol in symbols if symbol not in table]
         if unknown:
-            known = " ".join(self.symbols) or "none at all"
-            raise ValueError(f"{unknown[0]!r} is no symbol of {self.name}: it knows {known}")
+            known = " ".join(self.symbols[:MOST_SHOWN]) or "none at all"
+            more = f" and {len(self.symbols) - MOST_SHOWN} more" if len(self.symbols) > MOST_SHOWN else ""
+            raise ValueError(f"{unknown[0]!r} is no symbol of {self.name}: it knows {known}{more}")
         return [table[symbol] for symbol in symbols]
 
 

@@ -41,7 +41,8 @@ class Layer(NamedTuple):
 
 
 class Int8Network(nn.Module):
-    """An `LMNetwork` for speaking on a CPU: it has that one's `step`, to the rounding.
+    """An `LMNetwork` for speaking: it has that one's `step`, to the rounding. It stays on the CPU, and takes
+    over the conditioner, which is not copied.
 
     Attributes:
         config, conditioner: those of the network.

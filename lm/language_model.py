@@ -172,7 +172,7 @@ class LanguageModel:
         return self._generation(before, n_frames, condition, sampling, generators, guidance, memory=memory)
 
     def hear(self, prompt: Prompt | None = None, speaker: Tensor | None = None) -> Heard:
-        """Read a prompt once, for `speak`; what is said then is the same, and begins sooner.
+        """Read a prompt once, for `speak`; what is said then is the same to the rounding, and begins sooner.
 
         Args:
             prompt: as in `speak`.

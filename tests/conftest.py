@@ -277,6 +277,7 @@ def python_program() -> Iterator[Callable[..., list[str]]]:
             run = [sys.executable, "-IS", str(script), "run", address]
             yield lambda program, *more: [*run, ",".join(more), program]
             server.stdin.close()
+            assert server.wait(timeout=60) == 0
 
 
 MYNAH = "from mynah.apps.cli import main; main()"

@@ -51,7 +51,7 @@ def test_alignments_are_told_in_pieces(tokens, subwords):
     corpus, said = TokenCorpus(tokens), []
     found = spelled_alignments(corpus, subwords, said.append)
     assert sorted(found) == [f"r{i}" for i in range(7)]
-    assert said == ["left out, aligned with other words than their text: 1"]
+    assert said == ["left out, not English or aligned with other words than their text: 1"]
     for id_, told in found.items():
         assert told.durations.sum() == corpus.alignments[id_].durations.sum()
         words = "".join(symbol for symbol in told.phonemes if symbol not in PAUSES).split("▁")[1:]
@@ -77,7 +77,7 @@ def test_from_tokens_to_a_model(mynah, tokens, tiny, tiny_folder, tmp_path):
     arguments = [recipe, "--data", tokens, "--codec", tiny_folder, "--out", out]
     result = mynah("train", "lm", *arguments)
     assert result.returncode == 0, result.stderr
-    assert "left out, aligned with other words than their text: 1" in result.stdout
+    assert "left out, not English or aligned with other words than their text: 1" in result.stdout
     assert (out / checkpoint.SUBWORDS).read_bytes() == pieces.read_bytes()
     model = LanguageModel.from_pretrained(out)
     assert model.subwords is not None
@@ -101,6 +101,7 @@ def test_from_tokens_to_a_model(mynah, tokens, tiny, tiny_folder, tmp_path):
         (["train", "subwords", "nowhere", "out.model"], "nowhere: no tokens in it"),
         (["train", "subwords", "TOKENS", "out.model", "--size", "10"], "size=10: 50 to 100000 pieces"),
         (["train", "subwords", "TOKENS", "taken.model"], "taken.model: exists; --force replaces it"),
+        (["train", "subwords", "TOKENS", "none/out.model"], "out.model: there is no folder"),
         (["train", "lm", "RECIPE", "--set", 'train.subwords="none.model"'], "none.model: No such file"),
         (["train", "lm", "RECIPE", "--set", 'train.subwords="taken.model"'], "not a SentencePiece model"),
         (

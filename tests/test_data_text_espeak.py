@@ -341,3 +341,25 @@ def test_english_loads_nothing_of_it():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+    ("text", "language", "parts"),
+    [
+        ("Der 1. Mai ist ein Feiertag. Am 24. Dezember nicht.", "de", 2),
+        ("Es sind 3. Das ist 1999. Gut.", "de", 2),  # a figure of one or two digits is taken for an ordinal
+        ("A las 3. Luego no.", "es", 2),
+    ],
+)
+def test_an_ordinal_ends_no_sentence(text, language, parts):
+    said = list(phonemize_long(text, language=language))
+    assert len(said) == parts
+    assert said[0].separators[-1] == "."
+    assert "." not in said[0].separators[:-1]
+
+
+@needs_espeak
+def test_what_cannot_be_said_is_told_in_its_own_script():
+    with pytest.raises(TextError, match="in Cyrillic letters"):
+        list(phonemize_long("你好", language="ru"))

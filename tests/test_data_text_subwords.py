@@ -32,6 +32,22 @@ def test_letters_that_were_never_seen_are_unknown(subwords):
     assert set(subwords.spell("jumps")) <= set(subwords.symbols)
 
 
+def test_a_word_of_which_nothing_is_left_is_unknown(subwords):
+    assert subwords.spell("\ufffd") == ("<unk>",)
+    told = subwords.spelled(["t", "ə", " ", "n"], [3, 4, 0, 5], ["\ufffd", "a"])
+    assert sum(told.durations) == 12
+
+
+def test_unknown_letters_share_time_as_one(subwords):
+    told = subwords.spelled(["n", "i"], [4, 8], ["aßa"])
+    assert told == (("▁a", "<unk>", "a"), (4, 4, 4))
+
+
+def test_a_long_text_is_learned_whole():
+    long = " ".join(["quixotic"] * 2000)
+    assert train_subwords([*TEXTS, long], 60).spell("quixotic") == ("▁quixotic",)
+
+
 def test_the_symbols_are_pauses_and_pieces(subwords):
     assert subwords.symbols[: len(PAUSES)] == PAUSES
     assert len(set(subwords.symbols)) == len(subwords.symbols) == len(PAUSES) + 60
@@ -93,9 +109,9 @@ def test_sizes_out_of_range(size):
 
 
 def test_texts_that_give_no_model():
-    with pytest.raises(MynahError, match="size=50: "):
+    with pytest.raises(MynahError, match="size=50: there are no words"):
         train_subwords([], 50)
-    with pytest.raises(MynahError, match=r"size=50: .*smaller"):
+    with pytest.raises(MynahError, match="size=50: the texts have more letters"):
         train_subwords(["".join(map(chr, range(0x4E00, 0x4E60)))], 50)
 
 

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = ("data", "codec", "lm", "tts", "apps")  # each may import those before it
 HEAVY = set(
-    "accelerate av gradio librosa matplotlib onnxruntime pesq pocketsphinx pystoi rich scipy speechmos "
-    "torchaudio transformers typer".split()
+    "accelerate av espeakng_loader gradio librosa matplotlib onnxruntime pesq pocketsphinx pystoi rich scipy "
+    "sentencepiece speechmos torchaudio transformers typer".split()
 )
 FILES = sorted(path for package in ORDER for path in (ROOT / package).rglob("*.py"))
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import time
 
 import pytest
 import torch
@@ -386,3 +387,12 @@ def test_int8_is_for_wide_models_on_a_cpu(tmp_path):
     assert isinstance(LanguageModel.from_pretrained(folder, int8=True).network, LMNetwork)
     with pytest.raises(ValueError, match="device='cuda'"):
         LanguageModel.from_pretrained(folder, device="cuda", int8=True)
+
+
+def test_many_symbols_are_checked_and_named_in_moments():
+    began = time.monotonic()
+    config = dataclasses.replace(CONFIG, symbols=tuple(f"p{i}" for i in range(50_000)))
+    assert time.monotonic() - began < 2
+    with pytest.raises(ValueError, match="and 49900 more") as found:
+        config.ids(["nowhere"])
+    assert len(str(found.value)) < 700

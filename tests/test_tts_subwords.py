@@ -8,7 +8,7 @@ import torch
 pytest.importorskip("sentencepiece")
 
 from mynah.data.errors import CheckpointError
-from mynah.data.text import phonemize
+from mynah.data.text import LanguageError, phonemize
 from mynah.data.text.subwords import train_subwords
 from mynah.data.text.symbols import PAUSES, SILENCE
 from mynah.lm import LanguageModel, checkpoint
@@ -74,6 +74,17 @@ def test_a_pronunciation_that_is_given_is_not_heard_of(parts_of):
         "'on' is said as it is spelled: tiny-lm is told letters",
         "'Ann' is said as it is spelled: tiny-lm is told letters",
     )
+
+
+def test_letters_are_english(parts_of):
+    with pytest.raises(LanguageError, match="tiny-lm is told letters: it reads English, not 'de'"):
+        Synthesizer(*parts_of).synthesize("Guten Tag.", language="de")
+
+
+def test_a_word_without_letters_is_said(parts_of):
+    synthesizer = Synthesizer(*parts_of)
+    (piece,) = synthesizer.pieces("[\ufffd](/t ˈɑ/)")
+    assert synthesizer.synthesize("[\ufffd](/t ˈɑ/)").shape[2] == (LEAD + sum(piece.durations)) * 320
 
 
 def test_the_command(mynah, speaking, folder, tiny_folder, tmp_path):

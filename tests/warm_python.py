@@ -15,6 +15,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
+from typing import BinaryIO
 
 STREAMS = (0, 1, 2)
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
@@ -32,18 +34,27 @@ def run(address: str, modules: str, program: str, *arguments: str) -> int:
         for stream in STREAMS:  # pipes are the program's alone
             os.dup2(nowhere, stream)
         replies = server.makefile("rb")
-        pid = int.from_bytes(replies.read(4), "big")
+        pid = number_from(replies)
         for number in FORWARDED:
             signal.signal(number, lambda number, _: os.kill(pid, number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-        return int.from_bytes(replies.read(4), "big", signed=True)
+        code = number_from(replies)
+        signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # the program has ended
+        return code
+
+
+def number_from(replies: BinaryIO) -> int:
+    """What the server says next; ends this process where it is gone, or lacks what it was asked for."""
+    reply = replies.read(4)
+    if len(reply) < 4:
+        sys.exit(1)
+    return int.from_bytes(reply, "big", signed=True)
 
 
 def serve(address: str, *modules: str) -> None:
     """Fork a process for whoever asks; returns at the end, and in each child when its program has run."""
     import gc
     import select
-    from importlib import import_module
 
     for module in modules:
         import_module(module)
@@ -54,37 +65,49 @@ def serve(address: str, *modules: str) -> None:
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         head, streams, _, _ = socket.recv_fds(connection, 4, len(STREAMS))
-        request = connection.makefile("rb").read(int.from_bytes(head, "big"))
-        more, program, arguments, folder, environment = marshal.loads(request)
-        for module in filter(None, more):
-            import_module(module)
-        gc.freeze()  # the children do not look through what is imported, page by page, at their end
-        if os.fork() == 0:
-            listener.close()
-            if (pid := os.fork()) == 0:
-                connection.close()
-                for number, stream in zip(STREAMS, streams, strict=True):
-                    os.dup2(stream, number)
+        asked = understood(connection, int.from_bytes(head, "big"))
+        if asked is not None:
+            program, arguments, folder, environment = asked
+            gc.freeze()  # the children do not look through what is imported, page by page, at their end
+            if os.fork() == 0:
+                listener.close()
+                if (pid := os.fork()) == 0:
+                    connection.close()
+                    for number, stream in zip(STREAMS, streams, strict=True):
+                        os.dup2(stream, number)
+                        os.close(stream)
+                    os.chdir(folder)
+                    os.environ.clear()
+                    os.environ.update(environment)
+                    open_streams()
+                    sys.argv, sys.path[0] = ["-c", *arguments], ""
+                    exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+                    return
+                for stream in streams:
                     os.close(stream)
-                os.chdir(folder)
-                os.environ.clear()
-                os.environ.update(environment)
-                open_streams()
-                sys.argv, sys.path[0] = ["-c", *arguments], ""
-                exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
-                return
-            for stream in streams:
-                os.close(stream)
-            connection.sendall(pid.to_bytes(4, "big"))
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            connection.sendall(code.to_bytes(4, "big", signed=True))
-            os._exit(0)
+                connection.sendall(pid.to_bytes(4, "big", signed=True))
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                connection.sendall(code.to_bytes(4, "big", signed=True))
+                os._exit(0)
         connection.close()
         for stream in streams:
             os.close(stream)
         with suppress(ChildProcessError):  # none is left to wait for
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def understood(connection: socket.socket, length: int) -> tuple | None:
+    """Program, arguments, folder and environment, its modules imported; None of a client that went away, or
+    asks for what is not installed."""
+    try:
+        request = connection.makefile("rb").read(length)
+        modules, *asked = marshal.loads(request)
+        for module in filter(None, modules):
+            import_module(module)
+    except (EOFError, ImportError):
+        return None
+    return tuple(asked)
 
 
 def open_streams() -> None:
@@ -106,6 +129,8 @@ if __name__ == "__main__":
     else:
         code = run(*sys.argv[2:])
         if code < 0:
-            signal.signal(-code, signal.SIG_DFL)
+            with suppress(OSError):  # SIGKILL has no other
+                signal.signal(-code, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
             os.kill(os.getpid(), -code)
         sys.exit(code)

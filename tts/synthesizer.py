@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..codec import Codec
 from ..data.errors import CheckpointError
-from ..data.text import ENGLISH, PAD, SILENCE, SYMBOLS, Phonemes, phonemize_long
+from ..data.text import ENGLISH, PAD, SILENCE, SYMBOLS, LanguageError, Phonemes, phonemize_long
+from ..data.text.espeak import code_of
 from ..data.text.split import LONGEST
 from ..lm import Generation, LanguageModel, Prompt, Sampling
 from .durations import Durations
@@ -101,10 +102,12 @@ class Synthesizer:
         Raises:
             ValueError: a rate out of range.
             TextError: nothing to say in all of the text.
-            LanguageError: as `data.text.phonemize`.
+            LanguageError: as `data.text.phonemize`; a model that is told letters, and not English.
         """
         if not RATES[0] <= rate <= RATES[1]:
             raise ValueError(f"rate={rate:g}: {RATES[0]:g} to {RATES[1]:g} is expected")
+        if self.lm.subwords is not None and code_of(language) != ENGLISH:
+            raise LanguageError(f"{self.lm.config.name} is told letters: it reads English, not {language!r}")
         return self._pieces(text, rate * self._pace, user_lexicon, language)
 
     def _pieces(

@@ -13,6 +13,8 @@ from .symbols import BOUNDARY, VOWEL_SOUNDS, parse_phonemes
 
 AT_ONCE = 50  # words that eSpeak reads together where no mark ends them sooner
 TITLES = frozenset("dr prof hr fr sr sra srta st mme mlle mgr ing dott sig".split())  # before names
+# Languages that write "3." for the third.
+_WITH_ORDINALS = frozenset("cs de fi hu nb pl sk tr".split())
 
 _ITEM = re.compile(
     r"\[(?P<shown>[^\[\]()\n]+)\]\(/(?P<override>[^()\n]+?)/\)|(?P<mark>[.,;:?!…—()])"
@@ -21,6 +23,7 @@ _ITEM = re.compile(
 )
 _NEXT = re.compile(r"\s+[\"'(]*(\w)")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+_ORDINAL = re.compile(r"\d{1,2}")
 Lexicon = Mapping[str, tuple[str, ...]]
 
 
@@ -50,7 +53,7 @@ def phonemize(text: Normalised, user_lexicon: Lexicon, language: str) -> Phoneme
             separators.extend([BOUNDARY] * (len(words) - len(separators)))
             waiting.clear()
 
-    for item in _items(text.text):
+    for item in _items(text.text, language):
         if item.source == "mark":
             read()
             mark = HEARD_AS.get(item.text, item.text)
@@ -73,7 +76,7 @@ def phonemize(text: Normalised, user_lexicon: Lexicon, language: str) -> Phoneme
     return Phonemes(text.text, tuple(words), tuple(separators), warnings)
 
 
-def _items(text: str) -> Iterator[Word]:
+def _items(text: str, language: str) -> Iterator[Word]:
     """Marks, overrides with their sounds, and words without, the periods of abbreviations among them."""
     at = 0
     while item := _ITEM.search(text, at):
@@ -83,16 +86,23 @@ def _items(text: str) -> Iterator[Word]:
         elif item["mark"]:
             yield Word(item["mark"], item.start(), at, (), "mark")
         else:
-            at += _shortened(text, item)
+            at += _shortened(text, item, language)
             yield Word(text[item.start() : at], item.start(), at, (), "")
 
 
-def _shortened(text: str, word: re.Match[str]) -> bool:
+def _shortened(text: str, word: re.Match[str], language: str) -> bool:
     """Whether a period ends a word, and not the sentence."""
     following = _NEXT.match(text, word.end() + 1) if text.startswith(".", word.end()) else None
     if following is None:
         return False
-    return following[1].islower() or word[0].lower() in TITLES or bool(_INITIALS.fullmatch(word[0]))
+    if following[1].islower() or is_ordinal(word[0], language):
+        return True
+    return word[0].lower() in TITLES or bool(_INITIALS.fullmatch(word[0]))
+
+
+def is_ordinal(word: str, language: str) -> bool:
+    """Whether a period behind a word belongs to a number, as in "3. Mai"."""
+    return language in _WITH_ORDINALS and bool(_ORDINAL.fullmatch(word))
 
 
 def _read(text: str, written: Sequence[Word], language: str, unknown: Skipped) -> Iterator[Word]:

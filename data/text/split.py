@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ..errors import TextError
 from . import foreign_text
 from .abbreviations import NEVER_LAST, SHORTENED
-from .espeak import ENGLISH, code_of
-from .foreign import TITLES
+from .espeak import ENGLISH, LANGUAGES, code_of
+from .foreign import TITLES, is_ordinal
 from .normalise import Normalised, NothingToSay, normalise
 from .overrides import INLINE
 from .phonemize import Phonemes, phonemize
@@ -68,7 +68,7 @@ def split(text: str | Iterable[str], longest: int = LONGEST, language: str = ENG
         if at == len(buffer):
             return
         window = buffer[at : at + 2 * longest + _AHEAD]
-        piece = _first(window, longest, ended and at + len(window) == len(buffer), language == ENGLISH)
+        piece = _first(window, longest, ended and at + len(window) == len(buffer), language)
         at += len(piece.text)
         yield piece
 
@@ -112,14 +112,16 @@ def phonemize_long(
                 told = waiting + spoken.warnings
                 try:
                     yield phonemize(Normalised(part.text.strip(), told), user_lexicon, code)
-                except NothingToSay:  # eSpeak NG does not know its letters
+                except NothingToSay as nothing:  # eSpeak NG does not know its letters
+                    waiting += nothing.warnings[: 20 - len(waiting)]
                     continue
                 waiting, spoken, spoke = (), Normalised(spoken.text, ()), True
     if not spoke:
-        raise TextError("nothing to say in the text: expected words or numbers in Latin letters")
+        script = "Latin" if code == ENGLISH else LANGUAGES[code].script.capitalize()
+        raise TextError(f"nothing to say in the text: expected words or numbers in {script} letters")
 
 
-def _first(window: str, longest: int, is_all: bool, english: bool) -> Piece:
+def _first(window: str, longest: int, is_all: bool, language: str) -> Piece:
     """The first piece of `window`, which is not empty."""
     overrides = [match.span() for match in INLINE.finditer(window)]
     for match in _SENTENCE_END.finditer(window):
@@ -127,7 +129,7 @@ def _first(window: str, longest: int, is_all: bool, english: bool) -> Piece:
             break
         if match.end() == len(window) and not is_all and not match[0].strip():
             continue
-        if not _inside(match.start(), overrides) and match.end() and _ends(window, match, english):
+        if not _inside(match.start(), overrides) and match.end() and _ends(window, match, language):
             mark = match[1][-1] if match[1] else _MARKS.get(window[match.start() - 1], ".")
             return _bounded(window, match.end(), mark, longest)
     if is_all and len(window) <= longest:
@@ -137,7 +139,7 @@ def _first(window: str, longest: int, is_all: bool, english: bool) -> Piece:
         for match in pattern.finditer(window, 0, longest + 1):
             if match.end() > longest:
                 break
-            if not _inside(match.start(), overrides) and _may_break(window, match, english):
+            if not _inside(match.start(), overrides) and _may_break(window, match, language):
                 cut, end = match.end(), _phrase_mark(match) if pattern is _PHRASE_END else ""
         if cut >= longest // 4 or (cut and pattern is _SPACE):
             return Piece(window[:cut], end)
@@ -160,7 +162,7 @@ def _phrase_mark(match: re.Match[str]) -> str:
     return match[1] or ("," if match[4] else "—")
 
 
-def _ends(text: str, match: re.Match[str], english: bool) -> bool:
+def _ends(text: str, match: re.Match[str], language: str) -> bool:
     """Whether a sentence ends at a mark: not at the period of an abbreviation or an initial."""
     if match[1] is None:
         return True
@@ -170,7 +172,7 @@ def _ends(text: str, match: re.Match[str], english: bool) -> bool:
     first = following[1]
     if match[1] != ".":
         return not first[0].islower()
-    never_last, shortened = (NEVER_LAST, SHORTENED) if english else (TITLES, frozenset())
+    never_last, shortened = (NEVER_LAST, SHORTENED) if language == ENGLISH else (TITLES, frozenset())
     token = _LAST_TOKEN.search(text, max(0, match.start() - 40), match.start())
     word = token[0] if token else ""
     if word.lower() in never_last or first[0].islower():
@@ -179,11 +181,13 @@ def _ends(text: str, match: re.Match[str], english: bool) -> bool:
         return False
     if word.lower() in shortened or _INITIALS.fullmatch(word):
         return first in STARTERS or (word.lower() in ("a.m", "p.m") and first[0].isupper())
+    if is_ordinal(word, language):
+        return False
     # "1. First": the number of a list item is no sentence
     return not (word.isdigit() and text[: match.start() - len(word)].strip() == "")
 
 
-def _may_break(text: str, match: re.Match[str], english: bool) -> bool:
+def _may_break(text: str, match: re.Match[str], language: str) -> bool:
     """Whether a phrase may end here: not in "January 5, 2024", "$5 million", "Dr. Smith", "5 km"."""
     before, after = text[: match.start()], text[match.end() : match.end() + 1]
     if not before.strip():
@@ -193,5 +197,8 @@ def _may_break(text: str, match: re.Match[str], english: bool) -> bool:
     last = before[-1]
     if last == ".":
         token = _LAST_TOKEN.search(before[:-1])
-        return token is None or token[0].lower() not in (NEVER_LAST | SHORTENED if english else TITLES)
+        if token is not None and is_ordinal(token[0], language):
+            return False
+        never_last = NEVER_LAST | SHORTENED if language == ENGLISH else TITLES
+        return token is None or token[0].lower() not in never_last
     return not (last.isdigit() or after.isdigit() or last in "$€£#(" or after in "%°)")

@@ -8,7 +8,7 @@ SentencePiece (Kudo and Richardson 2018) is the extra "subwords"; it is imported
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,7 +74,8 @@ class Subwords:
     def spell(self, word: str) -> tuple[str, ...]:
         """The pieces of a word, whose case does not matter; unknown letters are the model's <unk>."""
         pieces = self._processor.encode(word.lower(), out_type=str)
-        return tuple(piece if piece in self._known else self._unknown for piece in pieces)
+        known = tuple(piece if piece in self._known else self._unknown for piece in pieces)
+        return known or (self._unknown,)  # of what SentencePiece's normalisation leaves nothing
 
     def spelled(self, phonemes: Sequence[str], durations: Iterable[int], words: Sequence[str]) -> Spelled:
         """The same speech, told in pieces: each word's frames are shared among them by their letters.
@@ -97,12 +98,22 @@ class Subwords:
                 if word is None:
                     raise ValueError(f"more words than the {len(words)} given")
                 pieces = self.spell(word)
-                timed = list(zip(pieces, _shared(sum(n for _, n in timed), pieces), strict=True))
+                timed = list(zip(pieces, self._shared(sum(n for _, n in timed), pieces), strict=True))
             symbols += (symbol for symbol, _ in timed)
             frames += (n for _, n in timed)
         if next(left, None) is not None:
             raise ValueError(f"fewer words than the {len(words)} given")
         return Spelled(tuple(symbols), tuple(frames))
+
+    def _shared(self, frames: int, pieces: Sequence[str]) -> list[int]:
+        """`frames` shared among pieces by their letters; what is unknown counts as one."""
+        letters = [1 if piece == self._unknown else len(piece.strip("▁")) for piece in pieces]
+        total, before, shares = max(sum(letters), 1), 0, []
+        for i in range(len(pieces)):
+            end = frames if i + 1 == len(pieces) else round(frames * sum(letters[: i + 1]) / total)
+            shares.append(end - before)
+            before = end
+        return shares
 
 
 def train_subwords(texts: Iterable[str], size: int) -> Subwords:
@@ -116,7 +127,7 @@ def train_subwords(texts: Iterable[str], size: int) -> Subwords:
     library, model = _sentencepiece(), io.BytesIO()
     try:
         library.SentencePieceTrainer.train(
-            sentence_iterator=_lower(texts),
+            sentence_iterator=(word.lower() for text in texts for word in text.split()),
             model_writer=model,
             vocab_size=size,
             model_type="bpe",
@@ -130,24 +141,10 @@ def train_subwords(texts: Iterable[str], size: int) -> Subwords:
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = str(error).rpartition("] ")[2].strip() or "no words in the texts"
+        few = "smaller than required_chars" in str(error)
+        reason = "the texts have more letters than that" if few else "there are no words in the texts"
         raise MynahError(f"size={size}: {reason}") from None
     return Subwords(model.getvalue())
-
-
-def _lower(texts: Iterable[str]) -> Iterator[str]:
-    return (text.lower() for text in texts)
-
-
-def _shared(frames: int, pieces: Sequence[str]) -> list[int]:
-    """`frames` shared among pieces by their letters."""
-    letters = [len(piece.strip("▁")) for piece in pieces]
-    total, before, shares = max(sum(letters), 1), 0, []
-    for i in range(len(pieces)):
-        end = frames if i + 1 == len(pieces) else round(frames * sum(letters[: i + 1]) / total)
-        shares.append(end - before)
-        before = end
-    return shares
 
 
 def _sentencepiece() -> Any:
